@@ -15,9 +15,9 @@
 
 #include <stdint.h>
 
-#define PHX_ATTACH_MAGIC UINT32_C(0x41584850) // "PHXA"
-#define PHX_ATTACH_MIN	 1
-#define PHX_ATTACH_MAX	 1
+#define PHX_ATTACH_MAGIC      UINT32_C(0x41584850) // "PHXA"
+#define PHX_ATTACH_MIN	      1
+#define PHX_ATTACH_MAX	      1
 #define PHX_ATTACH_PACKET_MAX 65536 // bytes of one packet
 #define PHX_ATTACH_FDS_MAX    5
 #define PHX_ATTACH_HELLO_NS   UINT64_C(5000000000)
@@ -25,8 +25,8 @@
 // The same five fields open every versioned interface (design: six hellos).
 struct phx_hello {
 	uint32_t magic;
-	uint16_t min; // lowest version spoken
-	uint16_t max; // highest; in an answer min == max == the version chosen
+	uint16_t min;	   // lowest version spoken
+	uint16_t max;	   // highest; in an answer min == max == the version chosen
 	uint64_t features; // bits both may use; unknown bits are ignored
 	uint8_t uuid[16];  // instance
 };
@@ -34,29 +34,29 @@ struct phx_hello {
 enum phx_attach_type {
 	// application -> dataplane
 	PHX_ATTACH_HELLO = 1,
-	PHX_ATTACH_MAPPED,	  // regions [first, first + count) of `object` are mapped
+	PHX_ATTACH_MAPPED, // regions [first, first + count) of `object` are mapped
 	PHX_ATTACH_QUEUE_CREATE,
-	PHX_ATTACH_QUEUE_FD,	  // fd for epoll of a queue
-	PHX_ATTACH_HEAP_GROW,	  // one more region of the send heap
-	PHX_ATTACH_SCHEMA_PUT,	  // part of a table; the last part has offset + len == total
+	PHX_ATTACH_QUEUE_FD,   // fd for epoll of a queue
+	PHX_ATTACH_HEAP_GROW,  // one more region of the send heap
+	PHX_ATTACH_SCHEMA_PUT, // part of a table; the last part has offset + len == total
 	PHX_ATTACH_CHANNEL_OPEN,
 	PHX_ATTACH_CHANNEL_CLOSE,
-	PHX_ATTACH_BIND,	  // service of a schema on a channel
-	PHX_ATTACH_REGISTER,	  // serve a service of a schema on a queue
+	PHX_ATTACH_BIND,     // service of a schema on a channel
+	PHX_ATTACH_REGISTER, // serve a service of a schema on a queue
 	PHX_ATTACH_UNREGISTER,
-	PHX_ATTACH_GOODBYE,	  // orderly detach
+	PHX_ATTACH_GOODBYE, // orderly detach
 	// dataplane -> application
-	PHX_ATTACH_REPLY = 64,	  // success
-	PHX_ATTACH_REFUSED,	  // struct phx_attach_refused
-	PHX_ATTACH_EVENT_REGION,  // fd: a region of the receive heap, to be MAPPED
-	PHX_ATTACH_EVENT_DETACH,  // the session is over: struct phx_attach_refused
+	PHX_ATTACH_REPLY = 64,	 // success
+	PHX_ATTACH_REFUSED,	 // struct phx_attach_refused
+	PHX_ATTACH_EVENT_REGION, // fd: a region of the receive heap, to be MAPPED
+	PHX_ATTACH_EVENT_DETACH, // the session is over: struct phx_attach_refused
 };
 
 struct phx_attach_header {
-	uint16_t type; // enum phx_attach_type
+	uint16_t type;	// enum phx_attach_type
 	uint16_t flags; // 0
-	uint32_t size; // whole packet
-	uint64_t id;   // chosen by the requester, echoed; 0 in events
+	uint32_t size;	// whole packet
+	uint64_t id;	// chosen by the requester, echoed; 0 in events
 };
 
 struct phx_attach_region {
@@ -64,13 +64,13 @@ struct phx_attach_region {
 	uint32_t kind;	 // enum phx_region_kind
 	uint32_t offset; // in the object's address space
 	uint32_t size;
-	uint32_t index;	 // nth region of the object, for MAPPED
-	uint32_t queue;	 // kind QUEUE: queue index
+	uint32_t index; // nth region of the object, for MAPPED
+	uint32_t queue; // kind QUEUE: queue index
 };
 
 struct phx_attach_queue_sizes {
-	uint32_t sub_slots; // 0 = default 1,024; power of two within limits.h
-	uint32_t ret_slots; // 0 = default 1,024; calls + lent blocks never exceed it
+	uint32_t sub_slots;  // 0 = default 1,024; power of two within limits.h
+	uint32_t ret_slots;  // 0 = default 1,024; calls + lent blocks never exceed it
 	uint32_t comp_slots; // 0 = default 4,096
 	uint32_t reserved;
 };
@@ -95,8 +95,8 @@ struct phx_attach_hello_req {
 	struct phx_attach_queue_sizes queue;
 	uint64_t send_quota; // 0 = default; clipped to the operator's limit
 	uint64_t recv_quota;
-	char name[64];	     // claim, NUL-terminated; shown as a claim, never decides
-	char library[32];    // library version
+	char name[64];	  // claim, NUL-terminated; shown as a claim, never decides
+	char library[32]; // library version
 };
 
 struct phx_attach_hello_rep {
@@ -188,8 +188,8 @@ struct phx_attach_bind {
 struct phx_attach_register {
 	struct phx_attach_header h;
 	uint32_t schema;
-	uint32_t service; // index in the schema
-	uint32_t queue;	  // requests come on this queue
+	uint32_t service;   // index in the schema
+	uint32_t queue;	    // requests come on this queue
 	uint32_t group_len; // bytes that follow, at most 255; 0 = group "default"
 };
 

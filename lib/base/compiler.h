@@ -20,7 +20,7 @@
 
 #define PHX_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-#define phx_container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define phx_container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define phx_min(a, b)                                                                              \
 	({                                                                                         \

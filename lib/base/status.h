@@ -2,9 +2,22 @@
 // The one status of a call: code, origin, reason token, executed. Used by the
 // library, JSON errors, CLI exit codes and the wire. Codes are gRPC's
 // (github.com/grpc/grpc doc/statuscodes.md); the numbers of all four are ABI.
-#pragma once
+//
+// Installed as <phoenix/status.h>, so it needs nothing of the project and has a guard that
+// works for both of its paths.
+#ifndef PHX_STATUS_H
+#define PHX_STATUS_H
 
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Marks what applications see of libphoenix, and only that.
+#ifndef PHX_API
+#define PHX_API __attribute__((visibility("default")))
+#endif
 
 enum phx_code {
 	PHX_OK = 0,
@@ -49,7 +62,6 @@ enum phx_executed {
 // reasons for which an application is disconnected (K), then a link is closed (C).
 #define PHX_REASONS(X)                                                                             \
 	X(NONE)                                                                                    \
-	/* calls */                                                                                \
 	X(INVALID)                                                                                 \
 	X(TOO_LARGE)                                                                               \
 	X(NO_MEMORY)                                                                               \
@@ -77,7 +89,6 @@ enum phx_executed {
 	X(DATAPLANE_GONE)                                                                          \
 	X(DETACHED)                                                                                \
 	X(FORKED)                                                                                  \
-	/* an application is disconnected */                                                       \
 	X(RING_INDEX)                                                                              \
 	X(RING_CFG)                                                                                \
 	X(DESC_REGION)                                                                             \
@@ -99,7 +110,6 @@ enum phx_executed {
 	X(APP_EXIT)                                                                                \
 	X(ADMIN)                                                                                   \
 	X(DP_RESTART)                                                                              \
-	/* a link is closed */                                                                     \
 	X(W_MAGIC)                                                                                 \
 	X(W_VERSION)                                                                               \
 	X(W_LENGTH)                                                                                \
@@ -113,6 +123,8 @@ enum phx_executed {
 	X(W_IDLE)                                                                                  \
 	X(W_RESET)
 
+// Calls: NONE..FORKED; an application is disconnected: RING_INDEX..DP_RESTART; a link is
+// closed: W_MAGIC..W_RESET.
 enum phx_reason {
 #define PHX_REASON_ENUM(name) PHX_REASON_##name,
 	PHX_REASONS(PHX_REASON_ENUM)
@@ -121,10 +133,16 @@ enum phx_reason {
 };
 
 // "OK", "CANCELLED", ... ; values outside the enum give "UNKNOWN". Static strings.
-const char *phx_code_name(unsigned code);
+PHX_API const char *phx_code_name(unsigned code);
 // "application", "library", "local-dataplane", "remote-dataplane", "transport", "policy".
-const char *phx_origin_name(unsigned origin);
+PHX_API const char *phx_origin_name(unsigned origin);
 // "no", "maybe", "yes".
-const char *phx_executed_name(unsigned executed);
+PHX_API const char *phx_executed_name(unsigned executed);
 // "NONE", "INVALID", ...; out of range gives "INTERNAL".
-const char *phx_reason_name(unsigned reason);
+PHX_API const char *phx_reason_name(unsigned reason);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -25,21 +25,21 @@ struct phx_block_pool {
 // ones in large blocks of exactly PHX_BLOCK_LARGE bytes each (the last partly used).
 // No 8-byte aligned word ever straddles two blocks.
 struct phx_image_hole {
-	uint64_t pos;	   // position in the canonical image, a multiple of 8
-	uint64_t src_off;  // offset in the source (struct phx_source)
-	uint32_t len;	   // bytes, without the padding to 8 that follows in the image
+	uint64_t pos;	    // position in the canonical image, a multiple of 8
+	uint64_t src_off;   // offset in the source (struct phx_source)
+	uint32_t len;	    // bytes, without the padding to 8 that follows in the image
 	uint8_t check_utf8; // a string: whoever copies it out checks it
 };
 
 struct phx_image {
-	uint8_t *block0;	// first block, small or large; NULL when empty
-	uint8_t **blocks;	// large blocks when block_count > 1 (array is a pool block), else NULL
+	uint8_t *block0;  // first block, small or large; NULL when empty
+	uint8_t **blocks; // large blocks when block_count > 1 (array is a pool block), else NULL
 	uint32_t block_count;
-	bool small;		// block0 is a small block
-	bool borrowed;		// block0 belongs to someone else (receive buffer): not put back
-	bool dirty;		// rewritten: not canonical until phx_image_canonicalise()
-	uint32_t skeleton_len;	// bytes in the blocks
-	uint64_t total_len;	// skeleton_len + holes + their padding
+	bool small;	       // block0 is a small block
+	bool borrowed;	       // block0 belongs to someone else (receive buffer): not put back
+	bool dirty;	       // rewritten: not canonical until phx_image_canonicalise()
+	uint32_t skeleton_len; // bytes in the blocks
+	uint64_t total_len;    // skeleton_len + holes + their padding
 	uint32_t hole_count;
 	struct phx_image_hole *holes; // PHX_LIMIT_GATHER_MAX of them in a pool block, or NULL
 };
@@ -52,7 +52,7 @@ struct phx_source_region {
 	uint64_t size;
 };
 struct phx_source {
-	const uint8_t *base; // address of offset 0
+	const uint8_t *base;			 // address of offset 0
 	const struct phx_source_region *regions; // sorted by off
 	uint32_t region_count;
 };

@@ -6,7 +6,10 @@
 //
 // Layout: header, messages[], fields[], services[], methods[], names. All `*_off`
 // of names are byte offsets into the names area; each name there is
-// {uint16 length, bytes, NUL}. Fields of one message are contiguous and sorted by
+// {uint16 length, bytes, NUL}, 1..255 bytes of [A-Za-z0-9_.]; equal names may share an
+// entry. `first_field` and `first_method` run without gaps in table order. The block ends
+// with zeros up to a multiple of 8. Names of messages, services, the methods of a service
+// and the fields of a message are unique. Fields of one message are contiguous and sorted by
 // number. Every number below is part of the image ABI (PHX_TABLE_LAYOUT).
 //
 // Image ABI (what `offset` and `size` mean), computed by the generator:
@@ -15,8 +18,13 @@
 //   `optional` scalars, strings and bytes only; message fields are present when their
 //   reference is not null), then one 32-bit case word per oneof (the field number
 //   that is set, 0 = none), then the fields: all 8-byte ones first, in number order,
-//   then 4-byte, then 1-byte ones. Members of a oneof have storage of their own (no
-//   overlap); those not selected are zero. Padding is zero.
+//   then 4-byte, then 1-byte ones. The first 8-byte field starts at the next multiple of
+//   8. Members of a oneof have storage of their own (no overlap); those not selected are
+//   zero. Padding is zero. A message without fields has size 8 (zeros), never 0. These rules
+//   give every offset and size exactly; a table that says otherwise is refused.
+// * presence_words is the number of PHX_FIELD_PRESENCE fields / 32, rounded up; their
+//   `bit`s are distinct. Every oneof number below oneof_count has a member. A oneof whose
+//   case word selects a message member has a non-null reference there.
 // * double, int64, uint64, sint64, fixed64, sfixed64: 8 bytes. float, 32-bit
 //   integers, enums (open, int32): 4. bool: 1 byte, 0 or 1.
 // * string, bytes, nested message, repeated, map: a reference of 8 bytes, 8-aligned:

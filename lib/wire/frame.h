@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Frames between dataplanes, wire version 1: a fixed 72-byte header with its own CRC, then
+// metadata, then payload. The decoded form is what the link layer and all transports
+// (also `local`, which never encodes it) hand to each other.
+//
+// Whoever decodes trusts nothing: phx_frame_decode() checks magic, version, type, lengths, reserved
+// bits and the header CRC; the receiver of a frame checks state (channel, sequence, credit).
+#pragma once
+
+#include "lib/base/status.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define PHX_WIRE_MAGIC	 UINT32_C(0x57584850) // "PHXW"
+#define PHX_WIRE_MIN	 1
+#define PHX_WIRE_MAX	 1
+#define PHX_FRAME_HEADER 80
+
+enum phx_frame_type {
+	PHX_FRAME_HELLO = 1,
+	PHX_FRAME_OPEN,		// client: channel id, epoch; payload: group name
+	PHX_FRAME_OPENED,	// credit limits, accepted sequence
+	PHX_FRAME_REFUSED,	// OPEN or ANNOUNCE refused: code, reason, text
+	PHX_FRAME_SUBSCRIBE,	// service = subscriber's binding id; payload: group NUL name
+	PHX_FRAME_SERVICE_UP,	// service = binding id, arg = service id; payload: group, hashes
+	PHX_FRAME_SERVICE_DOWN, // service = binding id, code: NOT_FOUND unknown, UNAVAILABLE known
+	PHX_FRAME_SCHEMA_GET,	// arg = service id
+	PHX_FRAME_SCHEMA,	// payload: part of the table
+	PHX_FRAME_HEADERS,	// a request begins (may carry MESSAGE and HALF_CLOSE)
+	PHX_FRAME_MESSAGE,	// a message or a chunk of one
+	PHX_FRAME_HALF_CLOSE,
+	PHX_FRAME_STATUS, // a call ends (may carry the reply MESSAGE)
+	PHX_FRAME_CANCEL,
+	PHX_FRAME_CREDIT,   // absolute limits, carries ACCEPTED
+	PHX_FRAME_ACCEPTED, // answer to a question after reconnecting
+	PHX_FRAME_ANNOUNCE, // a message of `total` bytes wants room
+	PHX_FRAME_GRANT,    // it has it
+	PHX_FRAME_PING,	    // flag REPLY answers
+	PHX_FRAME_GOAWAY,
+	PHX_FRAME_TYPE_COUNT
+};
+
+enum {
+	PHX_FRAME_F_MESSAGE = 1 << 0,	 // payload is (part of) a message
+	PHX_FRAME_F_MORE = 1 << 1,	 // more chunks of this message follow
+	PHX_FRAME_F_HALF_CLOSE = 1 << 2, // no more messages from this side
+	PHX_FRAME_F_PROTOBUF = 1 << 3,	 // payload is protobuf, else a canonical image
+	PHX_FRAME_F_REPLY = 1 << 4,	 // server to client direction (and PING answer)
+	PHX_FRAME_F_PAYLOAD_CRC = 1 << 5,
+	PHX_FRAME_F_ANNOUNCED = 1 << 6, // HEADERS, STATUS: the message comes after ANNOUNCE/GRANT
+	PHX_FRAME_F_IGNORABLE = 1 << 7, // an unknown type with this bit is skipped
+	PHX_FRAME_F_KNOWN = 0xff,
+};
+
+enum { PHX_LANE_SMALL = 0, PHX_LANE_BULK = 1, PHX_LANE_COUNT = 2 };
+
+// Decoded header. Fields that a type does not use are 0.
+struct phx_frame {
+	uint8_t type;	  // enum phx_frame_type
+	uint8_t code;	  // enum phx_code (STATUS, REFUSED, SERVICE_DOWN)
+	uint8_t origin;	  // enum phx_origin
+	uint8_t executed; // enum phx_executed
+	uint16_t flags;
+	uint16_t reason;   // enum phx_reason
+	uint32_t epoch;	   // of the channel, raised by each reconnect
+	uint32_t service;  // HEADERS: service id; SUBSCRIBE, SERVICE_*: binding id
+	uint16_t method;   // HEADERS
+	uint16_t number;   // MESSAGE: message number in its direction; counts on HALF_CLOSE, STATUS
+	uint32_t cookie;   // HEADERS: client's call reference, echoed in every REPLY frame
+	uint64_t channel;  // random 64-bit id; 0 = the link itself
+	uint64_t sequence; // of the call; CREDIT, OPENED, ACCEPTED: accepted up to here
+	uint64_t arg;	   // HEADERS: remaining ns; ANNOUNCE: total bytes; CREDIT, OPENED: byte
+			   // limit; chunk: position in the message; SERVICE_UP: service id
+	uint32_t limit;	   // CREDIT, OPENED: how far sequences may run beyond `sequence`
+	uint16_t meta_len; // metadata block in front of the payload (text on STATUS: text_len)
+	uint16_t text_len; // STATUS, REFUSED: text behind the metadata
+	uint32_t payload_len; // message, chunk or type-specific bytes behind metadata and text
+	uint32_t payload_crc; // CRC-32C of metadata, text and payload when F_PAYLOAD_CRC
+};
+
+// Encode into PHX_FRAME_HEADER bytes, CRC included.
+void phx_frame_encode(const struct phx_frame *frame, uint8_t out[PHX_FRAME_HEADER]);
+
+// Decode and check PHX_FRAME_HEADER bytes of private memory. 0, or -EPROTO with *out_reason one of
+// PHX_REASON_W_MAGIC, W_VERSION, W_CRC, W_LENGTH, W_STATE (unknown type that is not ignorable).
+int phx_frame_decode(const uint8_t in[PHX_FRAME_HEADER], struct phx_frame *out_frame,
+	enum phx_reason *out_reason);
+
+// Name of a type, for people. "?" when unknown.
+const char *phx_frame_type_name(unsigned type);

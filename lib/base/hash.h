@@ -9,6 +9,8 @@
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4) of len bytes, continuing from crc
 // (0 to start). Uses the CPU's instruction where there is one. Any thread.
 uint32_t phx_crc32c(uint32_t crc, const void *data, size_t len);
+// The same by tables: what CPUs without the instruction get. Any thread.
+uint32_t phx_crc32c_table(uint32_t crc, const void *data, size_t len);
 
 struct phx_hash128 {
 	uint64_t lo;

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define PHX_HIST_SUB_BITS 5
-#define PHX_HIST_BUCKETS  ((64 - PHX_HIST_SUB_BITS) << PHX_HIST_SUB_BITS)
+#define PHX_HIST_BUCKETS  ((65 - PHX_HIST_SUB_BITS) << PHX_HIST_SUB_BITS)
 
 struct phx_hist {
 	_Atomic uint64_t count;

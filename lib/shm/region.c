@@ -146,7 +146,7 @@ static void close_region(struct phx_region *r)
 		(void)close(r->fd); // nothing to flush
 }
 
-int phx_region_create(enum phx_region_kind kind, uint64_t size, unsigned flags, void *addr,
+int phx_region_create(enum phx_region_writer kind, uint64_t size, unsigned flags, void *addr,
 	struct phx_region *out)
 {
 	bool huge = (flags & PHX_REGION_HUGE) != 0 && size % HUGE_SIZE == 0 &&

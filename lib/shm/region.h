@@ -39,7 +39,7 @@ int phx_range_reserve(uint64_t size, struct phx_range *out);
 // Legal on a range of zeroes.
 void phx_range_release(struct phx_range *range);
 
-enum phx_region_kind {
+enum phx_region_writer {
 	PHX_REGION_DP_WRITTEN,	// the creator writes, the application reads
 	PHX_REGION_APP_WRITTEN, // the application writes, the creator reads
 };
@@ -50,7 +50,7 @@ enum {
 
 // One object at its creator.
 struct phx_region {
-	enum phx_region_kind kind;
+	enum phx_region_writer kind;
 	int fd;	       // read-write, the creator's own; never sent for DP_WRITTEN
 	uint64_t size; // bytes
 	uint8_t *base; // DP_WRITTEN: read-write mapping; APP_WRITTEN: read-only mapping
@@ -75,7 +75,7 @@ struct phx_region {
 // 0; -EINVAL: size, flags or alignment of addr; -ENOMEM, -ENOSPC: no memory;
 // -EMFILE, -ENFILE: descriptors; other negative errno of the kernel. *out untouched then.
 // Ended by phx_region_fini().
-int phx_region_create(enum phx_region_kind kind, uint64_t size, unsigned flags, void *addr,
+int phx_region_create(enum phx_region_writer kind, uint64_t size, unsigned flags, void *addr,
 	struct phx_region *out);
 
 // A new descriptor to send to the application, closed by the caller: read-only for

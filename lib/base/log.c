@@ -82,7 +82,7 @@ void phx_log_write(enum phx_log_level level, const char *component, const char *
 	n = vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (n < 0)
-		(void)strcpy(text, "(unprintable)");
+		(void)snprintf(text, sizeof(text), "(unprintable)");
 	if ((unsigned)level >= PHX_ARRAY_LEN(level_names))
 		level = PHX_LOG_ERR;
 

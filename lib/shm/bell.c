@@ -28,11 +28,10 @@ int phx_bell_ring_eventfd(int fd)
 	return ret;
 }
 
-void phx_bell_ring_futex(struct phx_shm_u32 *word)
+void phx_bell_ring_futex(const struct phx_shm_u32 *word)
 {
 	int saved = errno;
 
-	(void)phx_shm_add32_release(word, 1); // only the change counts
 	// Not PRIVATE: the waiter is another process. Fails only for unmapped memory.
 	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	errno = saved;

@@ -82,11 +82,12 @@ static PHX_ALWAYS_INLINE bool phx_bell_should_ring(struct phx_bell_waker *w)
 // achieves; -EBADF and other values of write. Any thread; errno is preserved.
 int phx_bell_ring_eventfd(int fd);
 
-// Dataplane to application: a futex word in memory the dataplane writes. Ringing adds 1 to the
-// word and wakes all waiters of all processes. Any thread of the writing side.
-void phx_bell_ring_futex(struct phx_shm_u32 *word);
+// Dataplane to application: wake all waiters, of all processes, on a word that the dataplane
+// writes and has changed before: the producer index of the completion ring (layout.h). Any thread;
+// errno is preserved.
+void phx_bell_ring_futex(const struct phx_shm_u32 *word);
 
-// Wait until the word differs from seen, a bell, a signal or timeout_ns (UINT64_MAX: none).
-// The sleeper loads seen *before* phx_bell_arm(). A read-only mapping is enough.
-// 0: woken or the word differs, -ETIMEDOUT, -EINTR, -EFAULT: not mapped.
+// Sleep until a bell, a signal or timeout_ns (UINT64_MAX: none), unless the word already
+// differs from seen: phx_ring_cons_seen() after a recheck that found nothing. A read-only
+// mapping is enough. 0: woken or the word differs; -ETIMEDOUT; -EINTR; -EFAULT: not mapped.
 int phx_bell_wait_futex(const struct phx_shm_u32 *word, uint32_t seen, uint64_t timeout_ns);

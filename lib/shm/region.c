@@ -102,7 +102,7 @@ static int map_creator(struct phx_region *r, void *addr)
 {
 	int ret;
 
-	if (r->kind == PHX_REGION_DP_WRITTEN)
+	if (r->writer == PHX_REGION_DP_WRITTEN)
 		return map_one(r->fd, r->size, PROT_READ | PROT_WRITE, addr, &r->base);
 	ret = map_one(r->fd, r->size, PROT_READ | PROT_WRITE, NULL, &r->registration_base);
 	if (ret < 0)
@@ -129,7 +129,7 @@ static int create_one(struct phx_region *r, void *addr)
 	ret = map_creator(r, addr);
 	if (ret < 0)
 		return ret;
-	r->sealed = r->kind == PHX_REGION_DP_WRITTEN;
+	r->sealed = r->writer == PHX_REGION_DP_WRITTEN;
 	if (r->sealed)
 		seals |= F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 	if (fcntl(r->fd, F_ADD_SEALS, seals) < 0)
@@ -146,7 +146,7 @@ static void close_region(struct phx_region *r)
 		(void)close(r->fd); // nothing to flush
 }
 
-int phx_region_create(enum phx_region_writer kind, uint64_t size, unsigned flags, void *addr,
+int phx_region_create(enum phx_region_writer writer, uint64_t size, unsigned flags, void *addr,
 	struct phx_region *out)
 {
 	bool huge = (flags & PHX_REGION_HUGE) != 0 && size % HUGE_SIZE == 0 &&
@@ -159,8 +159,11 @@ int phx_region_create(enum phx_region_writer kind, uint64_t size, unsigned flags
 		(flags & ~(unsigned)PHX_REGION_HUGE) != 0)
 		return -EINVAL;
 	for (;;) {
-		r = (struct phx_region){
-			.kind = kind, .fd = -1, .size = size, .huge = huge, .fixed_ = addr != NULL};
+		r = (struct phx_region){.writer = writer,
+			.fd = -1,
+			.size = size,
+			.huge = huge,
+			.fixed_ = addr != NULL};
 		ret = create_one(&r, addr);
 		if (ret == 0)
 			break;
@@ -178,7 +181,7 @@ int phx_region_export(const struct phx_region *region, int *out_fd)
 	char path[32];
 	int fd;
 
-	if (region->kind == PHX_REGION_APP_WRITTEN) {
+	if (region->writer == PHX_REGION_APP_WRITTEN) {
 		if (region->sealed)
 			return -EALREADY;
 		fd = fcntl(region->fd, F_DUPFD_CLOEXEC, 0);

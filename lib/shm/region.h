@@ -50,7 +50,7 @@ enum {
 
 // One object at its creator.
 struct phx_region {
-	enum phx_region_writer kind;
+	enum phx_region_writer writer;
 	int fd;	       // read-write, the creator's own; never sent for DP_WRITTEN
 	uint64_t size; // bytes
 	uint8_t *base; // DP_WRITTEN: read-write mapping; APP_WRITTEN: read-only mapping
@@ -75,7 +75,7 @@ struct phx_region {
 // 0; -EINVAL: size, flags or alignment of addr; -ENOMEM, -ENOSPC: no memory;
 // -EMFILE, -ENFILE: descriptors; other negative errno of the kernel. *out untouched then.
 // Ended by phx_region_fini().
-int phx_region_create(enum phx_region_writer kind, uint64_t size, unsigned flags, void *addr,
+int phx_region_create(enum phx_region_writer writer, uint64_t size, unsigned flags, void *addr,
 	struct phx_region *out);
 
 // A new descriptor to send to the application, closed by the caller: read-only for

@@ -50,7 +50,6 @@ uint64_t phx_shm_fresh_hook(const void *addr, unsigned size);
 //   phx_shm_load<bits>_relaxed, _acquire, _seq_cst (word)      -> value
 //   phx_shm_store<bits>_relaxed, _release, _seq_cst (word, value)
 //   phx_shm_exchange<bits>_seq_cst (word, value)               -> value before
-//   phx_shm_add<bits>_release (word, value)                    -> value before
 #define PHX_SHM_ACCESSORS(bits)                                                                    \
 	static PHX_ALWAYS_INLINE uint##bits##_t phx_shm_load##bits##_relaxed(                      \
 		const struct phx_shm_u##bits *p)                                                   \
@@ -86,11 +85,6 @@ uint64_t phx_shm_fresh_hook(const void *addr, unsigned size);
 		struct phx_shm_u##bits *p, uint##bits##_t v)                                       \
 	{                                                                                          \
 		return __atomic_exchange_n(&p->opaque_, v, __ATOMIC_SEQ_CST);                      \
-	}                                                                                          \
-	static PHX_ALWAYS_INLINE uint##bits##_t phx_shm_add##bits##_release(                       \
-		struct phx_shm_u##bits *p, uint##bits##_t v)                                       \
-	{                                                                                          \
-		return __atomic_fetch_add(&p->opaque_, v, __ATOMIC_RELEASE);                       \
 	}
 PHX_SHM_ACCESSORS(32)
 PHX_SHM_ACCESSORS(64)

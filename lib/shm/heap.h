@@ -63,8 +63,8 @@ int phx_heap_free(struct phx_heap *heap, uint64_t off);
 // Usable bytes of the live block at off, 0 when there is none.
 uint64_t phx_heap_size(const struct phx_heap *heap, uint64_t off);
 
-// Size of the largest block that phx_heap_alloc() can give now, above
-// PHX_HEAP_SMALL_MAX; smaller answers mean that only slabs may have room.
+// Bytes of the largest run of free pages: phx_heap_alloc() of that size succeeds now. Smaller
+// blocks may fit into slabs even when it is 0.
 uint64_t phx_heap_largest_free(struct phx_heap *heap);
 
 void phx_heap_stats(const struct phx_heap *heap, struct phx_heap_stats *out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Frames between dataplanes, wire version 1: a fixed 72-byte header with its own CRC, then
+// Frames between dataplanes, wire version 1: a fixed 80-byte header with its own CRC, then
 // metadata, then payload. The decoded form is what the link layer and all transports
 // (also `local`, which never encodes it) hand to each other.
 //
@@ -7,8 +7,10 @@
 // bits and the header CRC; the receiver of a frame checks state (channel, sequence, credit).
 #pragma once
 
+#include "lib/base/limits.h"
 #include "lib/base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,15 +79,41 @@ struct phx_frame {
 	uint16_t text_len; // STATUS, REFUSED: text behind the metadata
 	uint32_t payload_len; // message, chunk or type-specific bytes behind metadata and text
 	uint32_t payload_crc; // CRC-32C of metadata, text and payload when F_PAYLOAD_CRC
+	bool payload_bad;     // received only, never on the wire: payload_crc did not match. The
+			  // content is not to be used; that call ends with DATA_LOSS (PAYLOAD_CRC)
+			  // and the link stays
 };
 
-// Encode into PHX_FRAME_HEADER bytes, CRC included.
+// Bytes behind the header. At most PHX_FRAME_BODY_MAX after decoding.
+#define PHX_FRAME_BODY_MAX                                                                         \
+	(PHX_LIMIT_METADATA_BYTES + PHX_LIMIT_STATUS_TEXT_BYTES + PHX_LIMIT_CHUNK_BYTES)
+static inline uint32_t phx_frame_body_len(const struct phx_frame *frame)
+{
+	return (uint32_t)frame->meta_len + frame->text_len + frame->payload_len;
+}
+
+// Is this a plain chunk of a message, whose payload may land in memory of the receiver's choice
+// (and not metadata, text, or a type of its own)?
+static inline bool phx_frame_is_chunk(const struct phx_frame *frame)
+{
+	return frame->type == PHX_FRAME_MESSAGE && frame->payload_len != 0 &&
+	       frame->meta_len == 0 && frame->text_len == 0;
+}
+
+// Encode into PHX_FRAME_HEADER bytes, CRC included. Fields beyond their limits are the caller's
+// error (asserted). Any thread.
 void phx_frame_encode(const struct phx_frame *frame, uint8_t out[PHX_FRAME_HEADER]);
 
-// Decode and check PHX_FRAME_HEADER bytes of private memory. 0, or -EPROTO with *out_reason one of
-// PHX_REASON_W_MAGIC, W_VERSION, W_CRC, W_LENGTH, W_STATE (unknown type that is not ignorable).
+// Decode and check PHX_FRAME_HEADER bytes of private memory. Any thread. 0, or -EPROTO with
+// *out_reason one of PHX_REASON_W_MAGIC, W_VERSION, W_CRC, W_LENGTH (a length above its limit, or a
+// reserved bit), W_STATE (unknown type that is not ignorable; an ignorable one is returned as it
+// is). An unknown code becomes PHX_INTERNAL, an unknown reason INTERNAL, an unknown origin that of
+// the remote dataplane, an unknown `executed` MAYBE: what a newer peer says is never out of range.
 int phx_frame_decode(const uint8_t in[PHX_FRAME_HEADER], struct phx_frame *out_frame,
 	enum phx_reason *out_reason);
+
+// Version byte of a header, whatever else is wrong with it: for messages to people.
+unsigned phx_frame_version(const uint8_t in[PHX_FRAME_HEADER]);
 
 // Name of a type, for people. "?" when unknown.
 const char *phx_frame_type_name(unsigned type);

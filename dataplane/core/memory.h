@@ -21,9 +21,14 @@ struct memory_pool {
 	void *slabs;		  // [worker] for fini
 };
 
+// A pool of at most bytes_max bytes in blocks, with one slab of each size. -ENOMEM.
 int memory_pool_init(struct memory_pool *pool, uint64_t bytes_max);
+// Free all slabs, and with them every block still out. Legal on a pool of zeroes.
 void memory_pool_fini(struct memory_pool *pool);
-void *memory_block_get(struct memory_pool *pool, size_t size); // PHX_BLOCK_SMALL or _LARGE; NULL
+// size is PHX_BLOCK_SMALL or PHX_BLOCK_LARGE. NULL: limit or system, counted. Contents are
+// undefined; aligned to a cache line.
+void *memory_block_get(struct memory_pool *pool, size_t size);
+// size as in get.
 void memory_block_put(struct memory_pool *pool, void *block, size_t size);
 
 // What one application has out of a pool, with a quota: hand &account.pool to lib/schema.

@@ -30,26 +30,37 @@ struct worker_stats { // single writer: the worker; relaxed reads by control
 	_Atomic uint64_t wakeups;
 	_Atomic uint64_t busy_ns;
 	_Atomic uint64_t sleep_ns;
-	_Atomic uint64_t longest_poll_ns;
+	_Atomic uint64_t longest_poll_ns; // longest round without sleep
 };
 
 struct worker {
-	unsigned index;				       // [const] 0..worker_count-1
-	unsigned lcore;				       // [const] DPDK lcore id
-	bool pinned;				       // [const] the user chose the CPU
-	uint64_t now_ns;			       // [worker] the clock, read once per round
-	struct phx_list polled;			       // [worker] sources being polled
-	struct phx_list parked;			       // [worker]
-	struct phx_list dirty_links;		       // [worker] reserved for link flush order
-	int epoll_fd;				       // [worker]
-	struct cmdq inbox;			       // [any>worker]
-	struct timer_wheel timers;		       // [worker]
-	struct memory_pool memory;		       // [worker] blocks for snapshots and frames
-	struct rte_rcu_qsbr *qsbr;		       // [const] shared by all workers and control
+	unsigned index;		   // [const] 0..worker_count-1
+	unsigned lcore;		   // [const] DPDK lcore id
+	bool pinned;		   // [const] the user chose the CPU
+	uint64_t now_ns;	   // [worker] the clock, read once per round
+	struct phx_list polled;	   // [worker] sources being polled
+	struct phx_list parked;	   // [worker]
+	struct phx_list dirty;	   // [worker] sources to flush
+	struct phx_list *cursor;   // [worker] next source of this round
+	struct source *current;	   // [worker] being polled, NULL once it has left
+	int epoll_fd;		   // [worker]
+	struct cmdq inbox;	   // [any>worker]
+	struct timer_wheel timers; // [worker]
+	struct memory_pool memory; // [worker] blocks for snapshots and frames
+	struct rte_rcu_qsbr *qsbr; // [const] shared by all workers and control
 	_Atomic(const struct service_set *) *services; // [ctl>worker] read once per burst
 	struct worker_stats stats;
-	_Atomic bool stop; // [ctl>worker]
-	void *link_layer;  // [worker] struct link_table, owned by dataplane/link
+	_Atomic bool stop;   // [ctl] worker_stop() was called
+	struct cmd stop_cmd; // [ctl>worker] ends the loop after all commands before it
+	bool stopping;	     // [worker]
+	void *link_layer;    // [worker] struct link_table, owned by dataplane/link
+
+	uint32_t idle;		// [worker] rounds in a row without work
+	uint32_t rounds;	// [worker] drives what happens every few rounds
+	uint32_t busy_rounds;	// [worker] since the last check for parking
+	uint32_t spin_ns;	// [const] longest spin before it yields, 0 = never
+	uint64_t idle_since_ns; // [worker]
+	uint64_t gap_ns;	// [worker] mean time between bursts of work
 };
 
 // Create worker `index` for lcore `lcore`. -ENOMEM, or what epoll/eventfd creation returned.
@@ -57,7 +68,8 @@ int worker_create(unsigned index, unsigned lcore, bool pinned, struct rte_rcu_qs
 	struct worker **out_worker);
 // The loop; the argument of rte_eal_remote_launch. Returns 0 after worker_stop().
 int worker_main(void *worker);
-// Ask the loop to end; then join with rte_eal_wait_lcore(). Control thread.
+// Ask the loop to end once the commands posted before have run; then join with
+// rte_eal_wait_lcore(). Control thread; repeating it is harmless.
 void worker_stop(struct worker *worker);
 // After the loop has ended. NULL is legal.
 void worker_destroy(struct worker *worker);
@@ -68,13 +80,32 @@ void worker_destroy(struct worker *worker);
 void worker_post(struct worker *worker, struct cmd *cmd, void (*fn)(struct worker *, struct cmd *));
 
 // Add a source to the poll list and its fd (if any) to the epoll set. Worker thread. -errno of
-// epoll_ctl.
+// epoll_ctl; the source is on no list then.
 int worker_source_add(struct worker *worker, struct source *source);
+// Off all lists and out of the epoll set, without flushing. Before its fd is closed (another
+// process may hold the same file, and then closing would not end its events). Legal from poll
+// and flush of any source, and on one that was never added. Worker thread.
 void worker_source_del(struct worker *worker, struct source *source);
 // Make a parked source polled again (something for it came from elsewhere). Worker thread.
 void worker_source_wake(struct worker *worker, struct source *source);
-// Have source->ops->flush called once at the end of this round. Worker thread, hot.
+// Have source->ops->flush called once at the end of this round; a flushed source counts as
+// active and is polled again. From inside flush: in the same round, after those before it.
+// Worker thread, hot.
 static inline void worker_source_dirty(struct source *source)
 {
+	if (source->dirty)
+		return;
 	source->dirty = true;
+	if (source->worker != NULL)
+		phx_list_add_tail(&source->worker->dirty, &source->dirty_node);
 }
+
+// Private to worker.c and worker_sleep.c.
+#define WORKER_HOUSEKEEPING 32	// rounds between commands, timers, quiescent states
+#define WORKER_PARK_ROUNDS  64	// idle polls until a source is parked while others work
+#define WORKER_YIELDS	    200 // rounds that yield before sleep (performance.md 1: about 200)
+// Wait for work after `idle` rounds without any: spin, yield or sleep.
+void worker_wait(struct worker *worker);
+// Unpark what fired, without blocking; returns how many sources that were.
+unsigned worker_epoll_check(struct worker *worker);
+void worker_source_park(struct worker *worker, struct source *source);

@@ -59,7 +59,8 @@ struct phx_pack {
 	uint32_t copy_left;
 	uint8_t copy_check; // what its bytes must be
 	uint8_t state;
-	uint16_t depth;		      // open frames
+	uint16_t depth; // open frames
+	uint32_t chunk_count;
 	uint32_t text;		      // state of phx_utf8_feed()
 	struct phx_source own_source; // of phx_pack_start_private
 	struct phx_source_region own_region;

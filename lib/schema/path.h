@@ -14,7 +14,7 @@ struct phx_path_step {
 	uint32_t index; // phx_field.index
 	uint32_t size;	// fixed part of the nested type, or bytes of one scalar
 	uint16_t bit;
-	uint16_t bit_word; // byte offset of the presence or case word
+	uint32_t bit_word; // byte offset of the presence or case word
 	uint8_t kind;
 	uint8_t flags;
 	uint8_t shape;

@@ -33,6 +33,7 @@ struct phx_validate {
 	uint32_t cursor; // end of the parts seen
 	uint32_t elements;
 	uint32_t max_elements;
+	uint32_t part_pos;
 	uint32_t part_left; // bytes of the current leaf still to check
 	uint8_t part_check;
 	uint8_t state;

@@ -9,10 +9,9 @@
 #define HEAP_PAGE_SHIFT 12
 #define HEAP_NONE	UINT32_MAX
 #define HEAP_CLASSES	35
-// Runs below 16 pages have a bin for each length, longer ones 16 bins a power of two.
-#define HEAP_BINS      (17 * 16)
-#define HEAP_BIN_WORDS ((HEAP_BINS + 63) / 64)
-#define HEAP_SCAN_MAX  64 // runs looked at within one bin
+// Runs below 16 pages have a bin for each length, longer ones two bins a power of two.
+#define HEAP_BINS     48
+#define HEAP_SCAN_MAX 64 // runs looked at within one bin
 
 enum heap_kind {
 	HEAP_INNER = 0, // inside a run, or in no region
@@ -53,7 +52,7 @@ struct phx_heap {
 	struct heap_page *page;
 	uint32_t pages_len; // entries of page
 	uint32_t bin[HEAP_BINS];
-	uint64_t bin_bits[HEAP_BIN_WORDS]; // 1 = bin is not empty
+	uint64_t bin_bits; // 1 = bin is not empty
 	struct heap_region region[PHX_LIMIT_HEAP_REGIONS_MAX];
 	struct phx_heap_stats stats;
 };

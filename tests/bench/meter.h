@@ -20,11 +20,12 @@ extern "C" {
 
 // Options of one run; zero means off where nothing else is said.
 struct meter_options {
-	const char *name; // printed with the results
-	const char *role; // "server", "client", ...
+	const char *name;   // printed with the results
+	const char *role;   // "server", "client", ...
+	const char *rundir; // of a dataplane, or NULL
 	const char *targets[METER_TARGETS_MAX];
 	unsigned target_count;
-	unsigned outstanding; // calls in flight of each thread; default 1
+	unsigned outstanding; // calls in flight of each thread; default 1, open loop 256
 	unsigned threads;     // default 1
 	uint64_t calls;	      // end after so many
 	double seconds;	      // measured time; default 2

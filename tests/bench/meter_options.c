@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OPEN_LOOP_OUTSTANDING 256
+
 enum {
 	OPT_SIZE = 256,
 	OPT_REPLY,
@@ -19,6 +21,7 @@ enum {
 	OPT_SPIN,
 	OPT_JSON,
 	OPT_NAME,
+	OPT_RUNDIR,
 };
 
 static const struct option long_options[] = {
@@ -33,12 +36,13 @@ static const struct option long_options[] = {
 	{"spin", no_argument, NULL, OPT_SPIN},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"name", required_argument, NULL, OPT_NAME},
+	{"rundir", required_argument, NULL, OPT_RUNDIR},
 	{NULL, 0, NULL, 0},
 };
 
 void meter_options_print(FILE *out)
 {
-	(void)fputs("  -c N         calls in flight of each thread (1)\n"
+	(void)fputs("  -c N         calls in flight of each thread (1; open loop 256)\n"
 		    "  -t N         threads (1)\n"
 		    "  -z SECONDS   measured time (2)\n"
 		    "  -n CALLS     end after so many, if that is earlier\n"
@@ -95,6 +99,9 @@ static int parse_one(struct meter_options *o, int opt, const char *arg)
 	case OPT_NAME:
 		o->name = arg;
 		return 0;
+	case OPT_RUNDIR:
+		o->rundir = arg;
+		return 0;
 	case OPT_SPIN:
 		o->spin = true;
 		return 0;
@@ -147,7 +154,6 @@ int meter_options_parse(struct meter_options *o, int argc, char **argv)
 	int opt;
 
 	*o = (struct meter_options){.name = "unnamed",
-		.outstanding = 1,
 		.threads = 1,
 		.seconds = 2,
 		.warm_s = 0.3,
@@ -166,6 +172,8 @@ int meter_options_parse(struct meter_options *o, int argc, char **argv)
 		(void)fprintf(stderr, "a role and 1 to %d targets are needed\n", METER_TARGETS_MAX);
 		return -EINVAL;
 	}
+	if (o->outstanding == 0)
+		o->outstanding = o->rate > 0 ? OPEN_LOOP_OUTSTANDING : 1;
 	o->role = argv[optind++];
 	while (optind < argc)
 		o->targets[o->target_count++] = argv[optind++];

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// phoenix-bench: latency, rate and goodput of calls through the service; works with
+// bench_client.c and bench_server.c.
+#include "tests/bench/bench.h"
+
+#include <string.h>
+
+static void usage(FILE *out)
+{
+	(void)fputs("usage: phoenix-bench client TARGET [option...]\n"
+		    "       phoenix-bench server GROUP... [option...]\n"
+		    "Measures unary calls to the echo service of a phoenix-bench server.\n"
+		    "TARGET is local:[GROUP] or tcp://HOST:PORT[/GROUP].\n"
+		    "  --rundir DIR run directory of the dataplane ($PHOENIX_RUNDIR)\n",
+		out);
+	meter_options_print(out);
+}
+
+int bench_attach(const struct meter_options *options, struct phx_context **out_context)
+{
+	struct phx_attach_options attach = PHX_ATTACH_OPTIONS_INIT;
+	struct phx_status status = {0};
+	int rc;
+
+	attach.rundir = options->rundir;
+	attach.name = options->name;
+	rc = phx_attach(&attach, out_context, &status);
+	if (rc != 0)
+		bench_print_status("attach", rc, &status);
+	return rc;
+}
+
+void bench_print_status(const char *what, int rc, const struct phx_status *status)
+{
+	(void)fprintf(stderr, "phoenix-bench: %s: %s: %s (%s) %s\n", what, strerror(-rc),
+		phx_code_name(status->code), phx_reason_name(status->reason), status->text);
+}
+
+int main(int argc, char **argv)
+{
+	struct meter_options options;
+
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+			usage(stdout);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			(void)printf("phoenix-bench %s\n", phx_version());
+			return 0;
+		}
+	}
+	if (meter_options_parse(&options, argc, argv) != 0) {
+		usage(stderr);
+		return 2;
+	}
+	if (meter_pin(options.pin) != 0) {
+		(void)fprintf(stderr, "phoenix-bench: cannot run on CPU %d\n", options.pin);
+		return 2;
+	}
+	if (strcmp(options.role, "server") == 0)
+		return bench_server_main(&options);
+	if (strcmp(options.role, "client") == 0 && options.target_count == 1)
+		return bench_client_main(&options);
+	usage(stderr);
+	return 2;
+}

@@ -98,16 +98,33 @@ static int map_one(int fd, uint64_t size, int prot, void *addr, uint8_t **out)
 	return 0;
 }
 
+// A new open of our own object: unlike a duplicate it has a mode of its own.
+static int reopen_readonly(int fd)
+{
+	char path[32];
+	int ret;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ret = open(path, O_RDONLY | O_CLOEXEC);
+	return ret < 0 ? -errno : ret;
+}
+
 static int map_creator(struct phx_region *r, void *addr)
 {
-	int ret;
+	int fd, ret;
 
 	if (r->writer == PHX_REGION_DP_WRITTEN)
 		return map_one(r->fd, r->size, PROT_READ | PROT_WRITE, addr, &r->base);
 	ret = map_one(r->fd, r->size, PROT_READ | PROT_WRITE, NULL, &r->registration_base);
 	if (ret < 0)
 		return ret;
-	return map_one(r->fd, r->size, PROT_READ, addr, &r->base);
+	// Of a read-only open, so that mprotect cannot turn it writable either.
+	fd = reopen_readonly(r->fd);
+	if (fd < 0)
+		return fd;
+	ret = map_one(fd, r->size, PROT_READ, addr, &r->base);
+	(void)close(fd); // nothing to flush; the mapping stays
+	return ret;
 }
 
 static int create_one(struct phx_region *r, void *addr)
@@ -178,20 +195,19 @@ int phx_region_create(enum phx_region_writer writer, uint64_t size, unsigned fla
 
 int phx_region_export(const struct phx_region *region, int *out_fd)
 {
-	char path[32];
 	int fd;
 
+	if (region->writer == PHX_REGION_APP_WRITTEN && region->sealed)
+		return -EALREADY;
 	if (region->writer == PHX_REGION_APP_WRITTEN) {
-		if (region->sealed)
-			return -EALREADY;
 		fd = fcntl(region->fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return -errno;
 	} else {
-		// A duplicate would share our read-write open; a re-open is a new, read-only one.
-		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", region->fd);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
+		fd = reopen_readonly(region->fd);
+		if (fd < 0)
+			return fd;
 	}
-	if (fd < 0)
-		return -errno;
 	*out_fd = fd;
 	return 0;
 }

@@ -52,7 +52,11 @@
 	X(JSON_PENDING, 32, "requests", "outstanding requests of one client")                      \
 	X(WORKERS_MAX, 64, "workers", "worker lcores of one dataplane")                            \
 	X(LINKS_MAX, 1024, "links", "links of one dataplane")                                      \
-	X(APPS_MAX, 1024, "applications", "attached applications of one dataplane")
+	X(APPS_MAX, 1024, "applications", "attached applications of one dataplane")                \
+	X(RULES_MAX, 1024, "rules", "attach rules, and register rules, of one document")           \
+	X(LABELS_MAX, 16, "labels", "labels given by one attach rule")                             \
+	X(LISTENERS_MAX, 64, "listeners", "listeners of one document")                             \
+	X(PEERS_MAX, 1024, "peers", "admitted peers of one document")
 
 enum {
 #define PHX_LIMIT_ENUM(name, value, unit, text) PHX_LIMIT_##name = value,

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Shared by the noun files of the method table; read it through method.h.
+#pragma once
+
+#include "lib/base/limits.h"
+#include "lib/ctl/method.h"
+
+// Each list ends with a method whose name is NULL.
+extern const struct phx_ctl_method phx_ctl_methods_app[];
+extern const struct phx_ctl_method phx_ctl_methods_channel[];
+extern const struct phx_ctl_method phx_ctl_methods_engine[];
+extern const struct phx_ctl_method phx_ctl_methods_lcore[];
+extern const struct phx_ctl_method phx_ctl_methods_link[];
+extern const struct phx_ctl_method phx_ctl_methods_listener[];
+extern const struct phx_ctl_method phx_ctl_methods_mem[];
+extern const struct phx_ctl_method phx_ctl_methods_peer[];
+extern const struct phx_ctl_method phx_ctl_methods_rpc[];
+extern const struct phx_ctl_method phx_ctl_methods_rules[];
+extern const struct phx_ctl_method phx_ctl_methods_service[];
+extern const struct phx_ctl_method phx_ctl_methods_stats[];
+extern const struct phx_ctl_method phx_ctl_methods_system[];
+
+// Objects of the intent document: the parameters of the methods that set one, and the
+// check of the document itself. Each list ends with name NULL.
+extern const struct phx_ctl_param phx_ctl_attach_rule_fields[];
+extern const struct phx_ctl_param phx_ctl_register_rule_fields[];
+extern const struct phx_ctl_param phx_ctl_listener_fields[];
+extern const struct phx_ctl_param phx_ctl_peer_fields[];
+
+#define PHX_CTL_PARAMS(...)                                                                        \
+	((const struct phx_ctl_param[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})
+#define PHX_CTL_COLUMNS(...) ((const struct phx_ctl_column[]){__VA_ARGS__, {.key = NULL}})

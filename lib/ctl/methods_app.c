@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the noun app: attached applications and the rules that let them attach.
+#include "lib/ctl/methods.h"
+
+#define RULE_FIELDS                                                                                \
+	{                                                                                          \
+		.name = "name",                                                                    \
+		.type = PHX_CTL_NAME,                                                              \
+		.required = true,                                                                  \
+		.help = "name of the rule",                                                        \
+	},                                                                                         \
+		{                                                                                  \
+			.name = "action",                                                          \
+			.type = PHX_CTL_ENUM,                                                      \
+			.required = true,                                                          \
+			.values = "allow|deny",                                                    \
+			.help = "what happens to an application that matches",                     \
+		},                                                                                 \
+		{                                                                                  \
+			.name = "uid",                                                             \
+			.type = PHX_CTL_INT,                                                       \
+			.max = UINT32_MAX - 1,                                                     \
+			.help = "matches this user id; any when absent",                           \
+		},                                                                                 \
+		{                                                                                  \
+			.name = "gid",                                                             \
+			.type = PHX_CTL_INT,                                                       \
+			.max = UINT32_MAX - 1,                                                     \
+			.help = "matches this group id; any when absent",                          \
+		},                                                                                 \
+		{                                                                                  \
+			.name = "app",                                                             \
+			.type = PHX_CTL_NAME,                                                      \
+			.help = "name given to an application that matches",                       \
+		},                                                                                 \
+	{                                                                                          \
+		.name = "labels", .type = PHX_CTL_MAP, .max = PHX_LIMIT_LABELS_MAX,                \
+		.help = "labels given to an application that matches",                             \
+	}
+
+const struct phx_ctl_param phx_ctl_attach_rule_fields[] = {RULE_FIELDS, {.name = NULL}};
+
+#define APP_ID                                                                                     \
+	{                                                                                          \
+		.name = "app", .type = PHX_CTL_GLOB, .required = true,                             \
+		.help = "id (app-3) or name of the application",                                   \
+	}
+
+#define APP_COLUMNS                                                                                \
+	PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"}, {"pid", "PID"}, {"uid", "UID"},          \
+		{"state", "STATE"}, {"channels", "CHANNELS"}, {"inflight", "INFLIGHT"},            \
+		{"shm_bytes", "SHM_BYTES"})
+
+#define RULE_COLUMNS                                                                               \
+	PHX_CTL_COLUMNS({"name", "NAME"}, {"action", "ACTION"}, {"uid", "UID"}, {"gid", "GID"},    \
+		{"app", "APP"}, {"labels", "LABELS"})
+
+static const struct phx_ctl_param filter[] = {
+	{.name = "app", .type = PHX_CTL_GLOB, .help = "id"},
+	{.name = "name", .type = PHX_CTL_GLOB, .help = "name given by the rules"},
+	{.name = "uid", .type = PHX_CTL_INT, .max = UINT32_MAX - 1, .help = "user id"},
+	{.name = "state", .type = PHX_CTL_GLOB, .help = "attached or detaching"},
+	{.name = NULL},
+};
+
+const struct phx_ctl_method phx_ctl_methods_app[] = {
+	{
+		.name = "app.list",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "attached applications",
+		.params = PHX_CTL_PARAMS({.name = "filter",
+			.type = PHX_CTL_OBJECT,
+			.fields = filter,
+			.help = "only applications that match"}),
+		.list_key = "apps",
+		.columns = APP_COLUMNS,
+		.result = "apps: [{app, name, claimed_name, pid, uid, gid, exe, labels, "
+			  "attached_at, channels, inflight, shm_bytes, state}], generation, next",
+		.example = "app list filter.uid=1000",
+	},
+	{
+		.name = "app.get",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "one application with its services, quotas and queues",
+		.params = PHX_CTL_PARAMS(APP_ID),
+		.columns = APP_COLUMNS,
+		.result = "the row of app.list, and services, quotas, queues",
+		.example = "app get app-3",
+	},
+	{
+		.name = "app.detach",
+		.role = PHX_CTL_OP,
+		.flags = PHX_CTL_FORWARD | PHX_CTL_ACTION,
+		.summary = "disconnect an application",
+		.params = PHX_CTL_PARAMS(APP_ID, {.name = "reason",
+							 .type = PHX_CTL_TEXT,
+							 .min = 1,
+							 .max = 200,
+							 .unit = "bytes",
+							 .help = "text for the log"}),
+		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"changed", "CHANGED"}),
+		.result = "app, changed",
+		.example = "app detach app-3 reason maintenance",
+	},
+	{
+		.name = "app.rule_list",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_STARTUP,
+		.summary = "who may attach: rules in the order of their check, first match wins",
+		.params = PHX_CTL_PARAMS(),
+		.list_key = "rules",
+		.columns = RULE_COLUMNS,
+		.result = "rules: [{name, action, uid, gid, app, labels}], generation, next",
+		.example = "app rule_list",
+	},
+	{
+		.name = "app.rule_set",
+		.role = PHX_CTL_ADM,
+		.flags = PHX_CTL_MUTATES | PHX_CTL_STARTUP,
+		.summary = "add an attach rule, or replace the one of that name",
+		.params = PHX_CTL_PARAMS(RULE_FIELDS,
+			{.name = "before",
+				.type = PHX_CTL_NAME,
+				.help = "place it before this rule; without: keep its place, "
+					"a new one goes last"}),
+		.columns = PHX_CTL_COLUMNS({"changed", "CHANGED"}, {"generation", "GENERATION"}),
+		.result = "changed, generation",
+		.example = "app rule_set web action allow uid 1000 app web labels.tier=front",
+	},
+	{
+		.name = "app.rule_del",
+		.role = PHX_CTL_ADM,
+		.flags = PHX_CTL_MUTATES | PHX_CTL_STARTUP,
+		.summary = "remove an attach rule",
+		.params = PHX_CTL_PARAMS({.name = "name",
+			.type = PHX_CTL_NAME,
+			.required = true,
+			.help = "name of the rule"}),
+		.columns = PHX_CTL_COLUMNS({"changed", "CHANGED"}, {"generation", "GENERATION"}),
+		.result = "changed, generation",
+		.example = "app rule_del web",
+	},
+	{.name = NULL},
+};

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the noun engine: what a worker polls and what is placed.
+#include "lib/ctl/methods.h"
+
+static const struct phx_ctl_param filter[] = {
+	{.name = "kind", .type = PHX_CTL_GLOB, .help = "session or link"},
+	{.name = "lcore", .type = PHX_CTL_INT, .max = 1023, .help = "worker that owns it"},
+	{.name = "state", .type = PHX_CTL_GLOB, .help = "active or parked"},
+	{.name = NULL},
+};
+
+const struct phx_ctl_method phx_ctl_methods_engine[] = {
+	{
+		.name = "engine.list",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "sessions and links with the worker that polls them",
+		.params = PHX_CTL_PARAMS({.name = "filter",
+			.type = PHX_CTL_OBJECT,
+			.fields = filter,
+			.help = "only engines that match"}),
+		.list_key = "engines",
+		.columns = PHX_CTL_COLUMNS({"engine", "ENGINE"}, {"kind", "KIND"},
+			{"object", "OBJECT"}, {"lcore", "LCORE"}, {"state", "STATE"}),
+		.result = "engines: [{engine, kind, object, lcore, state}], generation, next",
+		.example = "engine list filter.lcore=1",
+	},
+	{.name = NULL},
+};

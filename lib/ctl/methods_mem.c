@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Methods of the noun mem: where memory went.
+#include "lib/ctl/methods.h"
+
+const struct phx_ctl_method phx_ctl_methods_mem[] = {
+	{
+		.name = "mem.get",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "pools of the dataplane and memory of applications",
+		.params = PHX_CTL_PARAMS({.name = "app",
+			.type = PHX_CTL_GLOB,
+			.help = "id or name of one application"}),
+		.columns = PHX_CTL_COLUMNS({"app_bytes", "APP_BYTES"}, {"app_limit_bytes", "LIMIT"},
+			{"pools", "POOLS"}, {"apps", "APPS"}),
+		.result =
+			"app_bytes, app_limit_bytes, pools: [{name, size_bytes, used, capacity}], "
+			"apps: [{app, send_bytes, recv_bytes}]",
+		.example = "mem get",
+	},
+	{.name = NULL},
+};

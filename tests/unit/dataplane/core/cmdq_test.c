@@ -52,7 +52,7 @@ static bool readable(int fd)
 
 static void cmdq_run_within_max_keeps_order(void **state)
 {
-	struct item items[10] = {0};
+	struct item items[10] = {};
 	struct cmdq q;
 	unsigned i;
 

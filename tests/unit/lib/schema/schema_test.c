@@ -325,7 +325,8 @@ static void bind_thousand_fields_is_fast(void **state)
 		"bind 1,000 fields: %.3f ms in 1 message, %.3f ms in 100; 32,768 fields: %.1f ms\n",
 		(double)one / 1e6, (double)many / 1e6, (double)most / 1e6);
 #ifdef __OPTIMIZE__
-	assert_true(one < 1000000 && many < 1000000);
+	if (getenv("PHX_TEST_SLOW") == NULL) // set under sanitizers and emulators
+		assert_true(one < 1000000 && many < 1000000);
 #endif
 	assert_true(most < 2000000000);
 }

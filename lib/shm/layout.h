@@ -68,10 +68,10 @@ struct phx_sub_entry {
 	uint32_t meta_off;   // metadata block in the application-written object
 	uint16_t meta_len;   // 0 = none
 	uint16_t text_len;   // REPLY: status text in front of the metadata at meta_off
-	uint8_t inl[8];	     // inline bytes, continued in the following slots
+	uint8_t inl[16];     // inline bytes, continued in the following slots
 };
 _Static_assert(sizeof(struct phx_sub_entry) == PHX_SLOT_SIZE, "slot");
-#define PHX_SUB_INLINE_MAX (8 + 3 * PHX_SLOT_SIZE)
+#define PHX_SUB_INLINE_MAX (16 + 3 * PHX_SLOT_SIZE)
 
 // ---- return ring (application -> dataplane), drained first ----
 enum phx_ret_kind {

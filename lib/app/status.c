@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Statuses the library makes itself, and what a refusal of the dataplane means as one.
+#include "lib/app/context.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void phx_status_fill(struct phx_status *out, uint32_t code, uint32_t origin, uint32_t executed,
+	uint32_t reason, const char *fmt, ...)
+{
+	va_list args;
+
+	if (out == NULL)
+		return;
+	out->code = code;
+	out->origin = (uint8_t)origin;
+	out->executed = (uint8_t)executed;
+	out->reason = (uint16_t)reason;
+	va_start(args, fmt);
+	(void)vsnprintf(out->text, sizeof(out->text), fmt, args); // cut off when too long
+	va_end(args);
+}
+
+void phx_context_end_status(const struct phx_context *ctx, struct phx_status *out)
+{
+	if (phx_context_forked(ctx))
+		phx_status_fill(out, PHX_FAILED_PRECONDITION, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+			PHX_REASON_FORKED, "not usable in a child after fork");
+	else if (phx_context_gone(ctx))
+		phx_status_fill(out, ctx->end_code, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+			ctx->end_reason, "%s", ctx->end_text);
+}
+
+int phx_context_refusal_errno(uint32_t code)
+{
+	switch (code) {
+	case PHX_PERMISSION_DENIED:
+	case PHX_UNAUTHENTICATED:
+		return -EACCES;
+	case PHX_RESOURCE_EXHAUSTED:
+		return -ENOMEM;
+	case PHX_INVALID_ARGUMENT:
+	case PHX_NOT_FOUND:
+	case PHX_OUT_OF_RANGE:
+		return -EINVAL;
+	case PHX_UNIMPLEMENTED:
+		return -ENOTSUP;
+	case PHX_DEADLINE_EXCEEDED:
+		return -ETIMEDOUT;
+	case PHX_ALREADY_EXISTS:
+		return -EEXIST;
+	default:
+		return -EREMOTEIO;
+	}
+}
+
+void phx_context_refusal_status(const struct phx_attach_refused *r, struct phx_status *out)
+{
+	const char *text = (const char *)(r + 1);
+
+	phx_status_fill(out, r->code < PHX_CODE_COUNT ? r->code : (uint32_t)PHX_UNKNOWN,
+		PHX_ORIGIN_LOCAL_DATAPLANE, PHX_EXECUTED_NO,
+		r->reason < PHX_REASON_COUNT ? r->reason : (uint32_t)PHX_REASON_INTERNAL, "%.*s",
+		(int)r->text_len, text);
+}

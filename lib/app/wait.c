@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Waiting for completions: spin, yield, sleep; and the descriptor for event loops.
+//
+// A futex and the socket cannot be waited for together, so a sleep is cut into slices of
+// 100 ms, and after each one without a bell the socket is looked at: a dataplane that dies
+// is noticed within a slice, and there is no helper thread.
+//
+// Several threads may sleep on one queue. Each sleep makes a new epoch under the lock and
+// looks at the ring behind it; a bell wakes all of them; the last one to leave disarms.
+#include "lib/app/queue.h"
+#include "lib/base/clock.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define WAIT_YIELDS	   200 // about 80 us alone on a core, then sleeping is cheaper
+#define WAIT_SLICE_NS	   (100 * PHX_NS_PER_MS)
+#define WAIT_SLICE_FULL_NS (1 * PHX_NS_PER_MS) // while something waits for room in a ring
+#define WAIT_SPIN_MAX_NS   UINT64_C(5000)      // longer gaps are cheaper to yield through
+#define WAIT_SPIN_MIN_NS   UINT64_C(250)
+#define WAIT_SPIN_PROBE	   64 // waits without spinning between two tries
+
+void phx_queue_wake(struct phx_queue *q)
+{
+	int saved = errno;
+
+	atomic_fetch_add_explicit(&q->wakes, 1, memory_order_release); // phx_wait
+	(void)syscall(SYS_futex, q->comp.prod_word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	errno = saved; // this runs in signal handlers
+}
+
+// 1: work, 0: none, -ENOTCONN: over. Shows what is pending before anybody sleeps.
+static int wait_look(struct phx_queue *q, uint32_t *out_seen) PHX_REQUIRES(q->lock)
+{
+	phx_queue_flush(q);
+	*out_seen = q->comp.next;
+	if (phx_queue_has_work(q, phx_ring_cons_avail(&q->comp)))
+		return 1;
+	return q->ended ? -ENOTCONN : 0;
+}
+
+static bool wait_changed(const struct phx_queue *q, uint32_t seen)
+{
+	return phx_shm_load32_acquire(q->comp.prod_word) != seen || phx_context_gone(q->context);
+}
+
+// Learn from one wait: how long spinning pays. Other threads may interleave; it is a guess.
+static uint64_t wait_spin_budget(struct phx_queue *q) PHX_REQUIRES(q->lock)
+{
+	if (q->context->cpus < 2)
+		return 0;
+	if (q->spin_ns == 0 && ++q->spin_skipped >= WAIT_SPIN_PROBE) {
+		q->spin_skipped = 0;
+		q->spin_ns = WAIT_SPIN_MAX_NS / 2;
+	}
+	return q->spin_ns;
+}
+
+static void wait_spin_learn(struct phx_queue *q, uint64_t budget, uint64_t gap_ns, bool hit)
+	PHX_REQUIRES(q->lock)
+{
+	if (budget == 0)
+		return;
+	if (hit)
+		q->spin_ns = phx_min(WAIT_SPIN_MAX_NS, budget / 2 + gap_ns + WAIT_SPIN_MIN_NS);
+	else
+		q->spin_ns = budget / 2 < WAIT_SPIN_MIN_NS ? 0 : budget / 2;
+}
+
+// Spin within the budget, then yield. True: something changed.
+static bool wait_awake(struct phx_queue *q, uint32_t seen, uint64_t deadline_ns, uint64_t budget,
+	uint64_t *out_spun)
+{
+	uint64_t start = 0, now = 0;
+
+	*out_spun = 0;
+	if (budget != 0) {
+		start = phx_clock_ns();
+		do {
+			for (int i = 0; i < 8; i++) {
+				if (wait_changed(q, seen)) {
+					*out_spun = phx_clock_ns() - start;
+					return true;
+				}
+				phx_cpu_relax();
+			}
+			now = phx_clock_ns();
+		} while (now - start < budget);
+		*out_spun = UINT64_MAX;
+	}
+	for (int i = 0; i < WAIT_YIELDS; i++) {
+		if (wait_changed(q, seen))
+			return true;
+		(void)sched_yield(); // cannot fail
+		if (i % 16 == 15 && deadline_ns != UINT64_MAX && phx_clock_ns() >= deadline_ns)
+			break;
+	}
+	return wait_changed(q, seen);
+}
+
+// One sleep. As wait_look(); *out_timeout: the slice passed without a bell.
+static int wait_sleep(struct phx_queue *q, uint64_t left_ns, bool *out_timeout)
+{
+	uint64_t slice = WAIT_SLICE_NS;
+	uint32_t seen;
+	int rc;
+
+	*out_timeout = false;
+	phx_lock_take(&q->lock);
+	rc = wait_look(q, &seen);
+	if (rc == 0) {
+		phx_bell_disarm(&q->sleeper);
+		phx_bell_arm(&q->sleeper);
+		rc = phx_queue_has_work(q, phx_ring_cons_recheck(&q->comp));
+		if (rc == 0) {
+			q->waiters++;
+		} else if (q->waiters == 0) {
+			phx_bell_disarm(&q->sleeper);
+		}
+	}
+	if (q->replies != NULL || q->return_count != 0 || q->cancels != 0)
+		slice = WAIT_SLICE_FULL_NS;
+	phx_lock_give(&q->lock);
+	if (rc != 0)
+		return rc;
+	rc = phx_bell_wait_futex(q->comp.prod_word, seen, phx_min(slice, left_ns));
+	*out_timeout = rc == -ETIMEDOUT;
+	phx_lock_take(&q->lock);
+	if (--q->waiters == 0 && !q->fd_armed)
+		phx_bell_disarm(&q->sleeper);
+	rc = wait_look(q, &seen);
+	phx_lock_give(&q->lock);
+	return rc;
+}
+
+static int wait_sleep_until(struct phx_queue *q, uint64_t deadline_ns, uint32_t wakes)
+{
+	for (;;) {
+		uint64_t now = deadline_ns == UINT64_MAX ? 0 : phx_clock_ns();
+		bool timeout;
+		int rc;
+
+		if (now >= deadline_ns ||
+			atomic_load_explicit(&q->wakes, memory_order_acquire) != wakes)
+			return 0;
+		rc = wait_sleep(q, deadline_ns - now, &timeout);
+		if (rc != 0)
+			return rc;
+		if (timeout)
+			phx_context_service(q->context);
+	}
+}
+
+int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
+{
+	uint64_t deadline_ns = UINT64_MAX, budget, spun, now;
+	uint32_t seen, wakes;
+	bool awake;
+	int rc;
+
+	if (q == NULL)
+		return -EINVAL;
+	if (phx_context_forked(q->context))
+		return -EPERM;
+	wakes = atomic_load_explicit(&q->wakes, memory_order_acquire); // phx_queue_wake
+	phx_lock_take(&q->lock);
+	rc = wait_look(q, &seen);
+	budget = wait_spin_budget(q);
+	phx_lock_give(&q->lock);
+	if (rc != 0 || timeout_ns == 0)
+		return rc;
+	if (timeout_ns != PHX_NO_TIMEOUT) {
+		now = phx_clock_ns();
+		deadline_ns = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
+	}
+	awake = wait_awake(q, seen, deadline_ns, budget, &spun);
+	phx_lock_take(&q->lock);
+	wait_spin_learn(q, budget, spun, spun != UINT64_MAX);
+	rc = awake ? wait_look(q, &seen) : 0;
+	phx_lock_give(&q->lock);
+	return rc != 0 ? rc : wait_sleep_until(q, deadline_ns, wakes);
+}
+
+// ---- descriptor ----
+
+static int fd_request(struct phx_context *ctx, struct phx_queue *q) PHX_REQUIRES(ctx->control)
+{
+	struct phx_attach_queue_fd req = {.queue = q->index};
+	struct phx_attach_request request = {.h = &req.h,
+		.size = sizeof(req),
+		.type = PHX_ATTACH_QUEUE_FD,
+		.answer_size = sizeof(struct phx_attach_header),
+		.answer_fds = 1};
+	struct phx_attach_answer answer;
+	int rc;
+
+	if (q->fd >= 0)
+		return 0;
+	rc = phx_context_request(ctx, &request, &answer, NULL);
+	if (rc)
+		return rc;
+	phx_lock_take(&q->lock);
+	q->fd = answer.fds[0];
+	phx_lock_give(&q->lock);
+	return 0;
+}
+
+int phx_fd(struct phx_queue *q)
+{
+	int rc;
+
+	if (q == NULL)
+		return -EINVAL;
+	rc = phx_context_check(q->context);
+	if (rc)
+		return rc;
+	phx_lock_take(&q->context->control);
+	rc = fd_request(q->context, q);
+	if (rc == 0)
+		rc = q->fd; // set once, under `control`
+	phx_lock_give(&q->context->control);
+	return rc;
+}
+
+// Take the bytes of earlier bells out. False: the other end is closed.
+static bool fd_drain(int fd)
+{
+	char bytes[256];
+	ssize_t n;
+
+	do
+		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	while (n > 0 || (n < 0 && errno == EINTR));
+	return n != 0;
+}
+
+int phx_fd_arm(struct phx_queue *q)
+{
+	bool open = false;
+	uint32_t seen;
+	int rc;
+
+	if (q == NULL)
+		return -EINVAL;
+	if (phx_context_forked(q->context))
+		return -EPERM;
+	phx_lock_take(&q->lock);
+	rc = q->fd >= 0 ? wait_look(q, &seen) : -EINVAL;
+	if (rc == 0)
+		open = fd_drain(q->fd);
+	if (rc == 0 && open) {
+		phx_bell_disarm(&q->sleeper);
+		phx_bell_arm(&q->sleeper);
+		rc = phx_queue_has_work(q, phx_ring_cons_recheck(&q->comp));
+		q->fd_armed = rc == 0;
+		if (rc != 0 && q->waiters == 0)
+			phx_bell_disarm(&q->sleeper);
+	}
+	phx_lock_give(&q->lock);
+	if (rc == 0 && !open) {
+		phx_context_service(q->context);
+		return 1; // the dataplane is gone; polling ends the calls
+	}
+	return rc;
+}

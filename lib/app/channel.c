@@ -77,10 +77,9 @@ static struct phx_binding *binding_append(
 	return b;
 }
 
-static int channel_bind(struct phx_channel *ch, const struct phx_service *service,
-	uint16_t *out_binding) PHX_REQUIRES(ch->context->control)
+static int channel_bind(struct phx_context *ctx, struct phx_channel *ch,
+	const struct phx_service *service, uint16_t *out_binding) PHX_REQUIRES(ctx->control)
 {
-	struct phx_context *ctx = ch->context;
 	struct phx_attach_bind req = {.channel = ch->handle, .service = service->index};
 	uint32_t index;
 	int rc;
@@ -105,11 +104,12 @@ static int channel_bind(struct phx_channel *ch, const struct phx_service *servic
 int phx_channel_bind(
 	struct phx_channel *ch, const struct phx_service *service, uint16_t *out_binding)
 {
+	struct phx_context *ctx = ch->context;
 	int rc;
 
-	phx_lock_take(&ch->context->control);
-	rc = channel_bind(ch, service, out_binding);
-	phx_lock_give(&ch->context->control);
+	phx_lock_take(&ctx->control);
+	rc = channel_bind(ctx, ch, service, out_binding);
+	phx_lock_give(&ctx->control);
 	return rc;
 }
 

@@ -122,8 +122,7 @@ void phx_queue_sub_write(
 	const uint8_t *src = inl;
 
 	e->slots = (uint8_t)slots;
-	if (inl_len != 0)
-		memcpy(e->inl, src, phx_min(inl_len, (uint32_t)sizeof(e->inl)));
+	memcpy(e->inl, src, phx_min(inl_len, (uint32_t)sizeof(e->inl)));
 	memcpy(phx_ring_prod_slot(&q->sub, 0), e, sizeof(*e));
 	for (uint32_t i = 1; i < slots; i++) {
 		uint32_t at = (uint32_t)sizeof(e->inl) + (i - 1) * PHX_SLOT_SIZE;
@@ -171,7 +170,7 @@ static bool queue_write_reply(struct phx_queue *q, struct phx_request *r) PHX_RE
 		return false;
 	if (r->code != PHX_OK) {
 		e.flags = PHX_SUB_NO_MESSAGE;
-		phx_queue_sub_write(q, &e, NULL, 0);
+		phx_queue_sub_write(q, &e, "", 0);
 	} else {
 		phx_queue_sub_message(q, &e, r->reply, inl_len);
 	}

@@ -182,31 +182,56 @@ void bed_connect(enum bed_kind kind, bool payload_crc, struct conn *out_conns[2]
 			tcp_conn_create(fds[i], PHX_LANE_SMALL, payload_crc, &out_conns[i]), 0);
 }
 
-struct bed *bed_create(enum bed_kind kind, bool payload_crc)
+static struct bed *bed_new(unsigned worker_count)
 {
 	struct bed *bed = calloc(1, sizeof(*bed));
 	size_t size = rte_rcu_qsbr_get_memsize(2);
-	struct conn *conns[2];
 
 	assert_non_null(bed);
 	bed->qsbr = aligned_alloc(64, (size + 63) & ~(size_t)63);
 	assert_int_equal(rte_rcu_qsbr_init(bed->qsbr, 2), 0);
-	bed->worker_count = kind == BED_LOCAL ? 1 : 2;
-	for (unsigned i = 0; i < bed->worker_count; i++)
+	bed->worker_count = worker_count;
+	for (unsigned i = 0; i < worker_count; i++)
 		assert_int_equal(worker_create(i, i, false, bed->qsbr, &bed->workers[i]), 0);
-	bed_connect(kind, payload_crc, conns);
-	for (unsigned i = 0; i < 2; i++) {
-		struct end *e = &bed->end[i];
+	return bed;
+}
 
-		e->conn = conns[i];
-		e->peer = &bed->end[1 - i];
-		e->worker = bed->workers[i % bed->worker_count];
-		e->sink_memory = malloc(PHX_LIMIT_CHUNK_BYTES);
-		conns[i]->link = e;
-		conns[i]->up = &up;
-		assert_int_equal(conns[i]->ops->start(conns[i], e->worker), 0);
-	}
+static void bed_start(struct bed *bed, unsigned i, struct conn *conn)
+{
+	struct end *e = &bed->end[i];
+
+	e->conn = conn;
+	e->peer = &bed->end[1 - i];
+	e->worker = bed->workers[i % bed->worker_count];
+	e->sink_memory = malloc(PHX_LIMIT_CHUNK_BYTES);
+	conn->link = e;
+	conn->up = &up;
+	assert_int_equal(conn->ops->start(conn, e->worker), 0);
+}
+
+struct bed *bed_create(enum bed_kind kind, bool payload_crc)
+{
+	struct bed *bed = bed_new(kind == BED_LOCAL ? 1 : 2);
+	struct conn *conns[2];
+
+	bed_connect(kind, payload_crc, conns);
+	bed_start(bed, 0, conns[0]);
+	bed_start(bed, 1, conns[1]);
 	bed_settle(bed);
+	return bed;
+}
+
+struct bed *bed_create_raw(bool payload_crc, int *out_fd)
+{
+	struct bed *bed = bed_new(1);
+	struct conn *conn;
+	int fds[2];
+
+	tcp_sockets(fds);
+	assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+	assert_int_equal(tcp_conn_create(fds[0], PHX_LANE_BULK, payload_crc, &conn), 0);
+	bed_start(bed, 0, conn);
+	*out_fd = fds[1];
 	return bed;
 }
 

@@ -46,6 +46,9 @@ struct bed {
 struct bed *bed_create(enum bed_kind kind, bool payload_crc);
 void bed_destroy(struct bed *bed);
 
+// The same over TCP with end[0] alone; the other end is a plain, blocking socket, the caller's.
+struct bed *bed_create_raw(bool payload_crc, int *out_fd);
+
 // Made, not started: the caller's to close.
 void bed_connect(enum bed_kind kind, bool payload_crc, struct conn *out_conns[2]);
 

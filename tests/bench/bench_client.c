@@ -149,6 +149,8 @@ static int measure(struct client *c)
 	}
 	if (rc == 0)
 		meter_result_print(o, result, stdout);
+	else
+		(void)fprintf(stderr, "phoenix-bench: %s\n", strerror(-rc));
 	free(result);
 	return rc;
 }
@@ -191,8 +193,6 @@ int bench_client_main(const struct meter_options *o)
 	}
 	if (rc == 0)
 		rc = run_client(&c);
-	if (rc != 0)
-		(void)fprintf(stderr, "phoenix-bench: %s\n", strerror(-rc));
 	phx_channel_close(c.channel);
 	phx_detach(c.context);
 	for (unsigned i = 0; c.loops != NULL && i < o->threads; i++)

@@ -147,10 +147,10 @@ static void compile_bad_path_is_refused(void **state)
 	assert_int_equal(phx_path_compile(f->schema, T_ALL, "nope", &path), -ENOENT);
 	assert_int_equal(phx_path_compile(f->schema, T_ALL, "inner.nope", &path), -ENOENT);
 	assert_int_equal(phx_path_compile(f->schema, T_ALL, "name.x", &path), -ENOTDIR);
-	for (int i = 1; i < PHX_PATH_STEPS; i++)
-		strcat(deep, ".left");
+	for (size_t i = 1; i < PHX_PATH_STEPS; i++)
+		memcpy(deep + 4 + (i - 1) * 5, ".left", 6);
 	assert_int_equal(phx_path_compile(f->schema, T_ALL, deep, &path), 0);
-	strcat(deep, ".left");
+	memcpy(deep + 4 + (PHX_PATH_STEPS - 1) * 5, ".left", 6);
 	assert_int_equal(phx_path_compile(f->schema, T_ALL, deep, &path), -EINVAL);
 }
 

@@ -205,7 +205,8 @@ static void conn_watch(struct conn *c)
 // Drop the first len bytes of the input and look for the next frame.
 static void in_consume(struct conn *c, size_t len)
 {
-	memmove(c->in, c->in + len, c->in_len - len);
+	if (c->in_len > len)
+		memmove(c->in, c->in + len, c->in_len - len);
 	c->in_len -= len;
 	phx_ctl_frame_init(&c->frame, PHX_CTL_FRAME_REQUEST);
 }

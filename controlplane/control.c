@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The binding table and what mutations have in common.
+#include "controlplane/control.h"
+
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+#include "lib/ctl/methods.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct phx_ctl_binding control_bindings[] = {
+	{"system.status", noun_system_status},
+	{"system.version", noun_system_version},
+	{"app.list", noun_forward},
+	{"app.get", noun_forward},
+	{"app.detach", noun_forward},
+	{"app.rule_list", noun_app_rule_list},
+	{"app.rule_set", noun_app_rule_set},
+	{"app.rule_del", noun_app_rule_del},
+	{"service.list", noun_forward},
+	{"service.rule_list", noun_service_rule_list},
+	{"service.rule_set", noun_service_rule_set},
+	{"service.rule_del", noun_service_rule_del},
+	{"listener.list", noun_listener_list},
+	{"listener.add", noun_listener_add},
+	{"listener.del", noun_listener_del},
+	{"peer.list", noun_peer_list},
+	{"peer.add", noun_peer_add},
+	{"peer.del", noun_peer_del},
+	{"link.list", noun_forward},
+	{"link.get", noun_forward},
+	{"channel.list", noun_forward},
+	{"channel.get", noun_forward},
+	{"engine.list", noun_forward},
+	{"lcore.list", noun_forward},
+	{"stats.get", noun_forward},
+	{"mem.get", noun_forward},
+	{NULL, NULL},
+};
+
+void control_audit(void *arg, const struct phx_ctl_call *call, int error_code)
+{
+	static const uint8_t key[16] = "phoenix-params--"; // a fingerprint, no secret
+	const struct phx_ctl_method *m = phx_ctl_call_method(call);
+	const struct phx_ctl_peer *peer = phx_ctl_call_peer(call);
+	char link[64], exe[256];
+	char *params;
+	ssize_t n;
+
+	(void)arg;
+	if (m == NULL || (m->flags & (PHX_CTL_MUTATES | PHX_CTL_ACTION)) == 0)
+		return;
+	(void)snprintf(link, sizeof(link), "/proc/%d/exe", (int)peer->pid);
+	n = readlink(link, exe, sizeof(exe) - 1);
+	exe[n > 0 ? n : 0] = '\0';
+	params = json_dumps(phx_ctl_call_params(call), JSON_COMPACT | JSON_SORT_KEYS);
+
+	struct phx_hash128 h = phx_siphash128(
+		key, params != NULL ? params : "", params != NULL ? strlen(params) : 0);
+
+	// Not the macro: every change is on record, whatever the rate.
+	phx_log_write(PHX_LOG_INFO, "audit",
+		"uid=%u pid=%d exe=%s method=%s params=%016llx result=%s", (unsigned)peer->uid,
+		(int)peer->pid, n > 0 ? exe : "-", m->name, (unsigned long long)h.lo,
+		error_code == 0 ? "OK" : phx_ctl_code_name(error_code));
+	free(params);
+}
+
+void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_changes)
+{
+	struct state_change change = {
+		.changes = take_changes,
+		.dry_run = phx_ctl_call_bool(call, "dry_run"),
+		.if_generation = phx_ctl_call_string(call, "if_generation", NULL),
+	};
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	bool changed;
+
+	if (state_commit(&c->state, &change, &changed, &e) != 0) {
+		phx_ctl_call_fail(call, &e);
+	} else {
+		phx_ctl_call_reply(call,
+			json_pack("{s:b, s:o}", "changed", changed, "generation",
+				json_sprintf("%llu", (unsigned long long)c->state.generation)));
+		if (changed && !change.dry_run)
+			reconcile_push(c->reconcile);
+	}
+	phx_ctl_error_fini(&e);
+	json_decref(take_changes);
+}
+
+json_t *control_object_of(const struct phx_ctl_call *call)
+{
+	json_t *object = json_copy(phx_ctl_call_params(call));
+
+	for (const struct phx_ctl_param *p = phx_ctl_method_common(phx_ctl_call_method(call));
+		p->name != NULL; p++)
+		(void)json_object_del(object, p->name); // most are absent
+	(void)json_object_del(object, "before");
+	return object;
+}
+
+void control_not_found(struct phx_ctl_call *call, const char *kind, const char *name, json_t *names)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	const char *words[PHX_LIMIT_PEERS_MAX];
+	json_t *word, *value = json_string(name);
+	const char *nearest;
+	size_t i, count = 0;
+
+	json_array_foreach(names, i, word)
+	{
+		if (count < PHX_ARRAY_LEN(words))
+			words[count++] = json_string_value(word);
+	}
+	nearest = phx_ctl_nearest(name, words, count);
+	(void)phx_ctl_error_set(&e, PHX_NOT_FOUND, "no %s named '%s'", kind, name);
+	phx_ctl_error_field(&e, "name", value);
+	if (nearest != NULL)
+		phx_ctl_error_add(&e, "candidates", json_pack("[s]", nearest));
+	phx_ctl_call_fail(call, &e);
+	phx_ctl_error_fini(&e);
+	json_decref(value);
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the noun files share: the control plane as a whole, and the answer to a mutation.
+#pragma once
+
+#include "controlplane/reconcile.h"
+#include "controlplane/state.h"
+#include "lib/ctl/server.h"
+
+struct control {
+	struct state state;
+	struct reconcile *reconcile;
+	uint64_t started_ns;
+};
+
+// Handlers, one noun a file; arg is struct control.
+void noun_app_rule_list(void *arg, struct phx_ctl_call *call);
+void noun_app_rule_set(void *arg, struct phx_ctl_call *call);
+void noun_app_rule_del(void *arg, struct phx_ctl_call *call);
+void noun_service_rule_list(void *arg, struct phx_ctl_call *call);
+void noun_service_rule_set(void *arg, struct phx_ctl_call *call);
+void noun_service_rule_del(void *arg, struct phx_ctl_call *call);
+void noun_listener_list(void *arg, struct phx_ctl_call *call);
+void noun_listener_add(void *arg, struct phx_ctl_call *call);
+void noun_listener_del(void *arg, struct phx_ctl_call *call);
+void noun_peer_list(void *arg, struct phx_ctl_call *call);
+void noun_peer_add(void *arg, struct phx_ctl_call *call);
+void noun_peer_del(void *arg, struct phx_ctl_call *call);
+void noun_system_status(void *arg, struct phx_ctl_call *call);
+void noun_system_version(void *arg, struct phx_ctl_call *call);
+// Methods that the dataplane answers.
+void noun_forward(void *arg, struct phx_ctl_call *call);
+
+// The table for control.sock.
+extern const struct phx_ctl_binding control_bindings[];
+
+// One line to the log for every change and every refused change.
+void control_audit(void *arg, const struct phx_ctl_call *call, int error_code);
+
+// Commit changes (taken) under the call's dry_run and if_generation, answer, push.
+void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_changes);
+
+// Add or remove one named object under "KIND/NAME".
+void control_object_list(struct control *c, struct phx_ctl_call *call, const char *kind);
+void control_object_add(struct control *c, struct phx_ctl_call *call, const char *kind);
+void control_object_del(struct control *c, struct phx_ctl_call *call, const char *kind);
+// Answer NOT_FOUND with the names that are near.
+void control_not_found(
+	struct phx_ctl_call *call, const char *kind, const char *name, json_t *names);
+// New reference: the params without the common ones and `before`.
+json_t *control_object_of(const struct phx_ctl_call *call);

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Command line of phoenix-controlplane.
+#pragma once
+
+#include "lib/base/log.h"
+#include "lib/ctl/rundir.h"
+
+struct options {
+	const char *rundir;   // NULL: not given
+	const char *instance; // NULL: not given
+	const char *statedir; // NULL: the run directory
+	enum phx_log_level log_level;
+};
+
+enum options_result {
+	OPTIONS_RUN,
+	OPTIONS_DONE,  // --help, --version: printed
+	OPTIONS_USAGE, // explained on stderr
+};
+
+enum options_result options_parse(int argc, char **argv, struct options *out_options);

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Keeps the dataplane's rules equal to the intent: dials dataplane.sock with back-off,
+// compares, pushes; carries the requests that the dataplane answers. One thread.
+#pragma once
+
+#include "controlplane/loop.h"
+#include "controlplane/state.h"
+#include "lib/ctl/client.h"
+
+struct reconcile;
+
+struct reconcile_status {
+	bool up;	     // connected
+	bool synced;	     // the dataplane has the current document
+	bool resynced;	     // it had it once since this control plane started
+	uint64_t generation; // of the dataplane, as far as known
+	uint64_t pushes_total;
+	const char *instance; // of the dataplane, "" when unknown
+	const char *error;    // why it is not synced, "" when it is
+};
+
+// Start dialling at once. path and state are kept by reference. 0 or -errno.
+int reconcile_create(
+	struct loop *loop, const char *path, struct state *state, struct reconcile **out_reconcile);
+void reconcile_destroy(struct reconcile *r);
+
+// The intent has changed: push it when connected.
+void reconcile_push(struct reconcile *r);
+
+// Send a request to the dataplane. -ENOTCONN when it is down, -ENOMEM.
+int reconcile_request(struct reconcile *r, const char *method, json_t *params, uint64_t timeout_ns,
+	phx_ctl_done_fn done, void *arg);
+
+void reconcile_status(const struct reconcile *r, struct reconcile_status *out_status);

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Transactions over the intent; called by the noun files and by reconcile.c.
+#include "controlplane/state.h"
+
+#include "lib/base/compiler.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static json_t *generation_json(uint64_t generation)
+{
+	return json_sprintf("%llu", (unsigned long long)generation);
+}
+
+// The document of keys. New reference; NULL without memory.
+static json_t *make_document(json_t *keys, uint64_t generation)
+{
+	json_t *listeners = json_array();
+	json_t *peers = json_array();
+	json_t *document;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(keys, key, value)
+	{
+		if (strncmp(key, "listener/", 9) == 0)
+			(void)json_array_append(listeners, value); // lengths are checked below
+		else if (strncmp(key, "peer/", 5) == 0)
+			(void)json_array_append(peers, value);
+	}
+	document = json_pack("{s:i, s:o, s:O*, s:O*, s:o, s:o}", "version",
+		PHX_CTL_DOCUMENT_VERSION, "generation", generation_json(generation), "attach",
+		json_object_get(keys, "attach"), "register", json_object_get(keys, "register"),
+		"listeners", listeners, "peers", peers);
+	return document;
+}
+
+static int parse_keys(json_t *keys, uint64_t generation, struct phx_ctl_document **out_document,
+	struct phx_ctl_error *e)
+{
+	json_t *json = make_document(keys, generation);
+	int rc;
+
+	if (json == NULL) {
+		(void)phx_ctl_error_set(e, PHX_INTERNAL, "out of memory");
+		return -ENOMEM;
+	}
+	rc = phx_ctl_document_parse(json, "", out_document, e);
+	json_decref(json);
+	return rc;
+}
+
+static json_t *changed_keys(json_t *keys, json_t *changes)
+{
+	json_t *out = json_copy(keys);
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(changes, key, value)
+	{
+		if (json_is_null(value))
+			(void)json_object_del(out, key); // absent already is fine
+		else
+			(void)json_object_set(out, key, value);
+	}
+	return out;
+}
+
+static void store_error(int rc, struct phx_ctl_error *e)
+{
+	if (rc == -ENOSPC || rc == -EDQUOT)
+		(void)phx_ctl_error_set(
+			e, PHX_RESOURCE_EXHAUSTED, "no space for the journal; nothing has changed");
+	else
+		(void)phx_ctl_error_set(e, PHX_INTERNAL,
+			"the journal cannot be written (%s); nothing has changed", strerror(-rc));
+}
+
+// Store and switch to keys and document, which it takes, also on failure.
+static int switch_to(struct state *s, json_t *changes, json_t *take_keys,
+	struct phx_ctl_document *take_document, struct phx_ctl_error *e)
+{
+	int rc = s->store->ops->commit(s->store, changes, take_keys, take_document->generation);
+
+	if (rc != 0) {
+		store_error(rc, e);
+		json_decref(take_keys);
+		phx_ctl_document_destroy(take_document);
+		return -EINVAL;
+	}
+	json_decref(s->keys);
+	phx_ctl_document_destroy(s->document);
+	s->keys = take_keys;
+	s->document = take_document;
+	s->generation = take_document->generation;
+	return 0;
+}
+
+static int store_defaults(struct state *s, struct phx_ctl_error *e)
+{
+	json_t *defaults = phx_ctl_document_open_default();
+	json_t *changes = json_pack("{s:O, s:O}", "attach", json_object_get(defaults, "attach"),
+		"register", json_object_get(defaults, "register"));
+	struct phx_ctl_document *document;
+	int rc = parse_keys(changes, 1, &document, e);
+
+	if (rc == 0)
+		rc = switch_to(s, changes, json_copy(changes), document, e);
+	json_decref(changes);
+	json_decref(defaults);
+	return rc;
+}
+
+int state_open(struct state *s, struct store *take_store, char *why, size_t why_size)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	int rc;
+
+	*s = (struct state){.store = take_store};
+	rc = take_store->ops->load(take_store, &s->keys, &s->generation, why, why_size);
+	if (rc != 0) {
+		state_close(s);
+		return rc;
+	}
+	if (s->generation == 0)
+		rc = store_defaults(s, &e);
+	else
+		rc = parse_keys(s->keys, s->generation, &s->document, &e);
+	if (rc != 0) {
+		(void)snprintf(why, why_size, "stored intent: %s", e.text);
+		state_close(s);
+	}
+	phx_ctl_error_fini(&e);
+	return rc;
+}
+
+void state_close(struct state *s)
+{
+	json_decref(s->keys);
+	phx_ctl_document_destroy(s->document);
+	if (s->store != NULL)
+		s->store->ops->close(s->store);
+	*s = (struct state){0};
+}
+
+static int check_generation(
+	const struct state *s, const char *if_generation, struct phx_ctl_error *e)
+{
+	if (if_generation == NULL || strtoull(if_generation, NULL, 10) == s->generation)
+		return 0;
+	(void)phx_ctl_error_set(e, PHX_ABORTED, "the generation is %llu, not %s",
+		(unsigned long long)s->generation, if_generation);
+	phx_ctl_error_add(e, "field", json_string("if_generation"));
+	phx_ctl_error_add(e, "generation", generation_json(s->generation));
+	return -EINVAL;
+}
+
+int state_commit(struct state *s, const struct state_change *change, bool *out_changed,
+	struct phx_ctl_error *e)
+{
+	struct phx_ctl_document *document;
+	json_t *keys;
+	int rc = check_generation(s, change->if_generation, e);
+
+	if (rc != 0)
+		return rc;
+	keys = changed_keys(s->keys, change->changes);
+	rc = parse_keys(keys, s->generation + 1, &document, e);
+	if (rc != 0) {
+		json_decref(keys);
+		return rc;
+	}
+	bool changed = strcmp(document->digest, s->document->digest) != 0;
+
+	if (changed && !change->dry_run) {
+		rc = switch_to(s, change->changes, keys, document, e);
+	} else {
+		json_decref(keys);
+		phx_ctl_document_destroy(document);
+	}
+	if (rc == 0)
+		*out_changed = changed;
+	return rc;
+}
+
+int state_raise(struct state *s, uint64_t above, struct phx_ctl_error *e)
+{
+	struct phx_ctl_document *document;
+	json_t *nothing = json_object();
+	int rc = parse_keys(s->keys, above + 1, &document, e);
+
+	if (rc == 0)
+		rc = switch_to(s, nothing, json_incref(s->keys), document, e);
+	json_decref(nothing);
+	return rc;
+}

@@ -241,7 +241,7 @@ static bool text_ok(struct phx_image_copy *copy, const struct phx_image_hole *h,
 {
 	uint64_t done = copy->pos - h->pos;
 
-	if (done < h->len && !phx_utf8_feed(&copy->text, copy->dst + copy->pos, n))
+	if (!phx_utf8_feed(&copy->text, copy->dst + copy->pos, n))
 		return false;
 	return done + n != h->len || copy->text == 0;
 }
@@ -259,10 +259,13 @@ int phx_image_copy_run(struct phx_image_copy *copy, struct phx_work *work)
 		next_piece(image, copy->source, copy->pos,
 			phx_min(image->total_len - copy->pos, (uint64_t)work->bytes), &copy->hole,
 			&copy->skel, &v);
-		phx_source_copy(copy->dst + copy->pos, v.iov_base, v.iov_len);
-		if (h != NULL && copy->pos >= h->pos && h->check_utf8 &&
-			!text_ok(copy, h, v.iov_len))
-			return -EILSEQ;
+		if (h != NULL && copy->pos >= h->pos && copy->pos - h->pos < h->len) {
+			phx_source_copy(copy->dst + copy->pos, v.iov_base, v.iov_len);
+			if (h->check_utf8 && !text_ok(copy, h, v.iov_len))
+				return -EILSEQ;
+		} else {
+			memcpy(copy->dst + copy->pos, v.iov_base, v.iov_len);
+		}
 		copy->pos += v.iov_len;
 		work->bytes -= (int64_t)v.iov_len;
 		work->elements--;

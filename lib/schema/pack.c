@@ -12,7 +12,6 @@
 #include <errno.h>
 
 enum { CHECK_NONE, CHECK_WORDS, CHECK_TEXT, CHECK_BOOL };
-enum { STATE_START, STATE_RUN, STATE_END };
 enum { STEP_PENDING = 0, STEP_DONE = 1, STEP_PUSHED = 2 };
 
 // Leaves up to this size are copied in one step, whatever work is left.
@@ -182,7 +181,7 @@ static PHX_ALWAYS_INLINE int append_small(
 
 	phx_le64_store(dst + padded - 8, 0); // the copy covers all but the padding
 	phx_source_copy(dst, p->source->base + src, size);
-	if (text && !phx_utf8_ok(dst, size))
+	if (text && !phx_text_padded_ok(dst, size))
 		return bad(p, "utf-8");
 	out->skeleton_len += padded;
 	out->total_len += padded;
@@ -403,7 +402,7 @@ static int begin(struct phx_pack *p, struct phx_work *work)
 	uint32_t size = phx_schema_at(p->schema, root->message)->size;
 	int rc;
 
-	p->state = STATE_RUN;
+	p->state = PHX_PACK_RUN;
 	p->depth = 0;
 	if (p->error != NULL)
 		return -EPROTO;
@@ -417,19 +416,13 @@ static int begin(struct phx_pack *p, struct phx_work *work)
 	return rc != 0 ? rc : append(p, work, root->src, size, CHECK_WORDS);
 }
 
-static void release_chunks(struct phx_pack *p)
-{
-	while (p->chunk_count != 0)
-		p->pool->put(p->pool, p->chunks[--p->chunk_count], PHX_BLOCK_SMALL);
-}
-
 int phx_pack_run(struct phx_pack *p, struct phx_work *work)
 {
 	int rc;
 
 	if (work->bytes <= 0 || work->elements <= 0)
 		return 0;
-	if (p->state == STATE_START) {
+	if (p->state == PHX_PACK_START) {
 		rc = begin(p, work);
 		if (rc == STEP_DONE)
 			rc = walk(p, work);
@@ -439,64 +432,9 @@ int phx_pack_run(struct phx_pack *p, struct phx_work *work)
 	if (rc == STEP_PENDING || rc == STEP_PUSHED)
 		return 0;
 	if (phx_unlikely(p->chunk_count != 0))
-		release_chunks(p);
-	p->state = STATE_END;
+		phx_pack_release_chunks(p);
+	p->state = PHX_PACK_END;
 	if (phx_unlikely(rc < 0))
 		phx_image_release(p->out, p->pool);
 	return rc;
-}
-
-void phx_pack_abort(struct phx_pack *p)
-{
-	if (p->state == STATE_END)
-		return;
-	p->state = STATE_END;
-	release_chunks(p);
-	phx_image_release(p->out, p->pool);
-}
-
-void phx_pack_start(struct phx_pack *p, const struct phx_schema *schema, uint32_t message,
-	const struct phx_source *source, uint64_t root_off, struct phx_block_pool *pool,
-	const struct phx_pack_limits *lim, struct phx_image *out)
-{
-	// Not the frames: only those that are used get touched.
-	p->error = root_off > UINT32_MAX ? "message outside" : NULL;
-	p->schema = schema;
-	p->source = source;
-	p->from = NULL;
-	p->pool = pool;
-	p->out = out;
-	p->inspect = lim->inspect;
-	p->max_bytes = phx_min(lim->max_bytes, (uint64_t)PHX_LIMIT_MESSAGE_BYTES_MAX);
-	p->max_elements = lim->max_elements;
-	p->leaf_copy_bytes = lim->leaf_copy_bytes;
-	p->elements = 0;
-	p->region = 0;
-	p->copy_left = 0;
-	p->text = 0;
-	p->state = STATE_START;
-	p->depth = 0;
-	p->chunk_count = 0;
-	p->frames[0].message = (uint16_t)message;
-	p->frames[0].src = (uint32_t)root_off;
-	*out = (struct phx_image){0};
-}
-
-void phx_pack_start_private(struct phx_pack *p, const struct phx_schema *schema, uint32_t message,
-	const void *base, uint32_t size, struct phx_block_pool *pool,
-	const struct phx_pack_limits *lim, struct phx_image *out)
-{
-	p->own_region = (struct phx_source_region){.off = 0, .size = size};
-	p->own_source =
-		(struct phx_source){.base = base, .regions = &p->own_region, .region_count = 1};
-	phx_pack_start(p, schema, message, &p->own_source, 0, pool, lim, out);
-	p->leaf_copy_bytes = UINT32_MAX; // the memory may be gone after the pack
-}
-
-void phx_pack_start_image(struct phx_pack *p, const struct phx_schema *schema, uint32_t message,
-	const struct phx_image *from, struct phx_block_pool *pool,
-	const struct phx_pack_limits *lim, struct phx_image *out)
-{
-	phx_pack_start(p, schema, message, NULL, 0, pool, lim, out);
-	p->from = from;
 }

@@ -94,7 +94,7 @@ static PHX_ALWAYS_INLINE int check_part(
 		return STEP_DONE;
 	if (phx_likely(check == CHECK_TEXT && size <= CHECK_AT_ONCE)) {
 		work->bytes -= (int64_t)size;
-		return phx_utf8_ok(part, size) ? STEP_DONE : not_text(v);
+		return phx_text_padded_ok(part, (uint32_t)size) ? STEP_DONE : not_text(v);
 	}
 	v->part_left = (uint32_t)size;
 	v->part_check = (uint8_t)check;

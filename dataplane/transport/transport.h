@@ -10,6 +10,7 @@
 // up-call.
 #pragma once
 
+#include "dataplane/core/done.h"
 #include "dataplane/core/source.h"
 #include "lib/base/limits.h"
 #include "lib/wire/frame.h"
@@ -26,15 +27,6 @@ enum {
 	TRANSPORT_CAP_IN_PLACE = 1 << 0, // may keep reading a gather list after send() returned
 	TRANSPORT_CAP_SINK = 1 << 1,	 // delivers chunks straight into up->sink() memory
 	TRANSPORT_CAP_LOCAL = 1 << 2,	 // both ends in this process: content needs no validation
-};
-
-// Told when a gather list is no longer read in place. Embed it.
-struct conn_done {
-	// Worker thread, once, after send() returned 1: from poll, flush, close or a command. The
-	// memory of `done` is the caller's again when this is called.
-	void (*fn)(struct conn_done *done);
-	struct phx_list node; // transport's
-	uint64_t position;    // transport's
 };
 
 // What a connection tells the link layer.

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Building and publishing service sets, see registry.h.
+#include "dataplane/core/registry.h"
+
+#include <errno.h>
+#include <rte_rcu_qsbr.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REGISTRY_SERVICES_MAX 65536
+
+struct registry {
+	_Atomic(const struct service_set *) current; // [ctl>worker]
+	struct rte_rcu_qsbr *qsbr;		     // [const]
+	void (*changed)(void *arg);		     // [ctl]
+	void *changed_arg;
+};
+
+static void set_free(struct service_set *set)
+{
+	if (set == NULL)
+		return;
+	for (uint32_t i = 0; i < set->count; i++)
+		free(set->entries[i].instances);
+	free(set->entries);
+	free(set);
+}
+
+// A copy with room for `entries` entries, and for one more instance in each.
+static struct service_set *set_copy(const struct service_set *old, uint32_t entries)
+{
+	struct service_set *set = calloc(1, sizeof(*set));
+
+	if (set == NULL)
+		return NULL;
+	set->generation = old->generation + 1;
+	set->entries = calloc(entries == 0 ? 1 : entries, sizeof(*set->entries));
+	if (set->entries == NULL) {
+		free(set);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < old->count; i++) {
+		struct service_entry *e = &set->entries[i];
+		size_t n = old->entries[i].instance_count;
+
+		*e = old->entries[i];
+		e->instances = calloc(n + 1, sizeof(*e->instances));
+		if (e->instances == NULL) {
+			set_free(set);
+			return NULL;
+		}
+		if (n != 0)
+			memcpy(e->instances, old->entries[i].instances, n * sizeof(*e->instances));
+		set->count = i + 1;
+	}
+	return set;
+}
+
+int registry_create(struct rte_rcu_qsbr *qsbr, struct registry **out_registry)
+{
+	struct registry *r = calloc(1, sizeof(*r));
+	struct service_set *empty = calloc(1, sizeof(*empty));
+
+	if (r == NULL || empty == NULL) {
+		free(r);
+		free(empty);
+		return -ENOMEM;
+	}
+	r->qsbr = qsbr;
+	atomic_init(&r->current, empty);
+	*out_registry = r;
+	return 0;
+}
+
+void registry_destroy(struct registry *registry)
+{
+	if (registry == NULL)
+		return;
+	set_free((struct service_set *)(uintptr_t)registry_set(registry));
+	free(registry);
+}
+
+_Atomic(const struct service_set *) *registry_slot(struct registry *registry)
+{
+	return &registry->current;
+}
+
+const struct service_set *registry_set(const struct registry *registry)
+{
+	return atomic_load_explicit(&registry->current, memory_order_acquire);
+}
+
+void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *arg)
+{
+	registry->changed = fn;
+	registry->changed_arg = arg;
+}
+
+// Publish and wait until no worker can hold the old set. Control may wait: workers pass a
+// quiescent point every few rounds or are offline.
+static void set_publish(struct registry *registry, struct service_set *set)
+{
+	const struct service_set *old = registry_set(registry);
+
+	// Pairs with the acquire load of the worker's burst.
+	atomic_store_explicit(&registry->current, set, memory_order_release);
+	if (registry->qsbr != NULL)
+		rte_rcu_qsbr_synchronize(registry->qsbr, RTE_QSBR_THRID_INVALID);
+	set_free((struct service_set *)(uintptr_t)old);
+	if (registry->changed != NULL)
+		registry->changed(registry->changed_arg);
+}
+
+static int entry_find(const struct service_set *set, const char *group, const char *name)
+{
+	for (uint32_t i = 0; i < set->count; i++) {
+		if (strcmp(set->entries[i].name, name) == 0 &&
+			strcmp(set->entries[i].group, group) == 0)
+			return (int)i;
+	}
+	return -ENOENT;
+}
+
+int registry_add(struct registry *registry, const char *group, const char *name, uint32_t uid,
+	const struct service_instance *instance)
+{
+	const struct service_set *old = registry_set(registry);
+	int at = entry_find(old, group, name);
+	struct service_set *set;
+	struct service_entry *e;
+
+	if (at < 0 && old->count >= REGISTRY_SERVICES_MAX)
+		return -ENOSPC;
+	set = set_copy(old, old->count + 1);
+	if (set == NULL)
+		return -ENOMEM;
+	if (at < 0) {
+		at = (int)set->count;
+		e = &set->entries[at];
+		e->instances = calloc(1, sizeof(*e->instances));
+		if (e->instances == NULL) {
+			set_free(set);
+			return -ENOMEM;
+		}
+		(void)strncpy(e->group, group, sizeof(e->group) - 1);
+		(void)strncpy(e->name, name, sizeof(e->name) - 1);
+		e->owner_uid = uid;
+		set->count++;
+	}
+	e = &set->entries[at];
+	e->instances[e->instance_count++] = *instance;
+	set_publish(registry, set);
+	return 0;
+}
+
+void registry_remove(struct registry *registry, const struct session *session, uint32_t handle)
+{
+	struct service_set *set = set_copy(registry_set(registry), registry_set(registry)->count);
+	bool any = false;
+
+	if (set == NULL)
+		abort(); // a set that still names a dead session must not stay
+	for (uint32_t i = 0; i < set->count; i++) {
+		struct service_entry *e = &set->entries[i];
+		uint32_t kept = 0;
+
+		for (uint32_t k = 0; k < e->instance_count; k++) {
+			const struct service_instance *in = &e->instances[k];
+
+			if (in->session == session &&
+				(handle == UINT32_MAX || in->handle == handle))
+				any = true;
+			else
+				e->instances[kept++] = *in;
+		}
+		e->instance_count = kept;
+	}
+	if (any)
+		set_publish(registry, set);
+	else
+		set_free(set);
+}
+
+int service_find(const struct service_set *set, const char *group, const char *name)
+{
+	int found = -ENOENT;
+
+	if (group[0] != 0)
+		return entry_find(set, group, name);
+	for (uint32_t i = 0; i < set->count; i++) {
+		if (strcmp(set->entries[i].name, name) != 0)
+			continue;
+		// A group that has instances wins over one that is only known.
+		if (found < 0 || set->entries[found].instance_count == 0)
+			found = (int)i;
+		else if (set->entries[i].instance_count != 0)
+			return -EEXIST;
+	}
+	return found;
+}

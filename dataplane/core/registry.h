@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Services of this host by (group, name). Control changes the registry; every change publishes a
+// new immutable set, which workers read through one pointer, once per burst. An old set is freed
+// when every worker has passed a quiescent point.
+#pragma once
+
+#include "lib/base/hash.h"
+#include "lib/base/limits.h"
+#include "lib/schema/schema.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+struct worker;
+struct rte_rcu_qsbr;
+
+struct service_instance {
+	struct session *session; // touched by its worker only
+	unsigned worker;
+	uint32_t handle; // registration in the session
+	const struct phx_schema *schema;
+	uint32_t service; // index in that schema
+	struct phx_hash128 hash;
+};
+
+// One (group, name). Entries never disappear while the dataplane lives, so that ids stay
+// valid; without instances the service is known but down.
+struct service_entry {
+	char group[PHX_LIMIT_NAME_BYTES + 1];
+	char name[PHX_LIMIT_NAME_BYTES + 1];
+	uint32_t owner_uid; // who registered the name first
+	uint32_t instance_count;
+	struct service_instance *instances;
+};
+
+struct service_set {
+	uint64_t generation;
+	uint32_t count;
+	struct service_entry *entries; // index = service id
+};
+
+struct registry;
+int registry_create(struct rte_rcu_qsbr *qsbr, struct registry **out_registry);
+void registry_destroy(struct registry *registry);
+// Where workers find the current set (struct worker.services).
+_Atomic(const struct service_set *) *registry_slot(struct registry *registry);
+const struct service_set *registry_set(const struct registry *registry);
+// Control thread. 0, -ENOMEM, -ENOSPC (too many names). Publishes.
+int registry_add(struct registry *registry, const char *group, const char *name, uint32_t uid,
+	const struct service_instance *instance);
+// Remove the instances of a session (handle UINT32_MAX: all of them). Publishes if any.
+void registry_remove(struct registry *registry, const struct session *session, uint32_t handle);
+// Called after each publication on the control thread (posts to workers).
+void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *arg);
+
+// Worker: find by name. group "" = the one group that offers it: -EEXIST when several do,
+// -ENOENT when none is known. Else the id.
+int service_find(const struct service_set *set, const char *group, const char *name);

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The receive heap: allocation, growth through control, and reservations of announced messages.
+// Requests may use three quarters of the quota; replies have a FIFO of their own, served
+// first, so that answers always get through. Worker thread.
+#include "dataplane/core/worker.h"
+#include "dataplane/frontend/lent.h"
+#include "dataplane/frontend/submit.h"
+
+#include "lib/base/clock.h"
+
+#define RECV_WAIT_NS PHX_NS_PER_S
+
+enum { WAIT_REQUEST, WAIT_REPLY };
+
+static void want_region(struct session *session, uint64_t size)
+{
+	if (session->region_wanted)
+		return;
+	session->region_wanted = true;
+	session->config.want_region(session->config.ctl, size);
+}
+
+int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset)
+{
+	uint64_t offset;
+	int rc = phx_heap_alloc(session->recv, size == 0 ? 8 : size, &offset);
+
+	if (phx_unlikely(rc != 0)) {
+		want_region(session, size);
+		return rc;
+	}
+	session->recv_used += phx_heap_size(session->recv, offset);
+	*out_offset = (uint32_t)offset;
+	return 0;
+}
+
+void recv_free(struct session *session, uint32_t offset)
+{
+	session->recv_used -= phx_heap_size(session->recv, offset);
+	(void)phx_heap_free(session->recv, offset); // ours: the table checked it
+	if (phx_unlikely(!phx_list_empty(&session->recv_waiters[WAIT_REPLY]) ||
+			 !phx_list_empty(&session->recv_waiters[WAIT_REQUEST])))
+		recv_serve(session);
+}
+
+static bool recv_try(struct session *session, uint32_t total, bool is_reply, uint32_t *out_offset)
+{
+	uint64_t most = is_reply ? session->config.recv_quota : session->config.recv_quota / 4 * 3;
+
+	if (session->recv_used + total > most)
+		return false;
+	return recv_alloc(session, total, out_offset) == 0;
+}
+
+void recv_serve(struct session *session)
+{
+	for (int kind = WAIT_REPLY; kind >= WAIT_REQUEST; kind--) {
+		struct phx_list *n;
+
+		while ((n = phx_list_first(&session->recv_waiters[kind])) != NULL) {
+			struct recv_waiter *w = phx_list_entry(n, struct recv_waiter, node);
+			uint32_t offset;
+
+			if (!recv_try(session, w->total, w->is_reply, &offset))
+				break;
+			session_recv_cancel(w);
+			w->fn(w, offset, PHX_REASON_NONE);
+		}
+	}
+}
+
+static void recv_timeout(struct worker *worker, struct timer *timer)
+{
+	struct recv_waiter *w = phx_container_of(timer, struct recv_waiter, timer);
+
+	(void)worker;
+	phx_list_del(&w->node);
+	w->waiting = false;
+	w->fn(w, 0, PHX_REASON_RECV_QUOTA);
+}
+
+int session_recv_reserve(struct session *session, struct recv_waiter *waiter, uint32_t total,
+	bool is_reply, uint64_t deadline_ns, uint32_t *out_offset)
+{
+	struct phx_list *fifo = &session->recv_waiters[is_reply ? WAIT_REPLY : WAIT_REQUEST];
+	uint64_t until = session->worker->now_ns + RECV_WAIT_NS;
+	uint64_t most = is_reply ? session->config.recv_quota : session->config.recv_quota / 4 * 3;
+
+	if (total > most || total > session->config.max_message)
+		return -E2BIG;
+	waiter->session = session;
+	waiter->total = total;
+	waiter->is_reply = is_reply;
+	if (phx_list_empty(fifo) && recv_try(session, total, is_reply, out_offset))
+		return 1;
+	waiter->waiting = true;
+	phx_list_init(&waiter->node);
+	phx_list_add_tail(fifo, &waiter->node);
+	timer_init(&waiter->timer);
+	timer_start(&session->worker->timers, &waiter->timer, phx_min(until, deadline_ns),
+		recv_timeout);
+	return 0;
+}
+
+void session_recv_cancel(struct recv_waiter *waiter)
+{
+	if (!waiter->waiting)
+		return;
+	waiter->waiting = false;
+	phx_list_del(&waiter->node);
+	timer_stop(&waiter->session->worker->timers, &waiter->timer);
+}
+
+void session_recv_free(struct session *session, uint32_t offset)
+{
+	recv_free(session, offset);
+}
+
+uint8_t *session_recv_address(struct session *session, uint32_t offset)
+{
+	return session->config.dp_base + offset;
+}
+
+int session_recv_region_add(struct session *session, uint64_t offset, uint64_t size)
+{
+	int rc = phx_heap_add_region(session->recv, offset, size);
+
+	session->region_wanted = false;
+	if (rc != 0)
+		return rc;
+	recv_serve(session);
+	for (uint32_t i = 0; i < session->queue_count; i++)
+		session_room(session->queues[i]);
+	return 0;
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Announced messages on their way in: chunks land in a block of the receive heap, in order, and
+// the whole is checked before anybody sees it. Both ends use this. Worker thread.
+#include "dataplane/link/link.h"
+
+#include "lib/schema/validate.h"
+
+void *incoming_sink(
+	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f)
+{
+	if (!in->active || !in->has_block || f->arg != in->received ||
+		f->payload_len > in->total - in->received)
+		return NULL;
+	in->sink = link;
+	return session_recv_address(session, in->block) + in->received;
+}
+
+bool incoming_landed(struct incoming *in, const struct phx_frame *f)
+{
+	in->sink = NULL;
+	in->received += f->payload_len;
+	return in->received == in->total;
+}
+
+void incoming_drop(struct incoming *in, struct session *session)
+{
+	struct phx_block_pool *pool = &session_account(session)->pool;
+	struct conn *bulk;
+
+	session_recv_cancel(&in->waiter);
+	if (in->sink != NULL && (bulk = in->sink->lane[PHX_LANE_BULK]) != NULL)
+		bulk->ops->sink_cancel(bulk);
+	in->sink = NULL;
+	if (in->validate != NULL)
+		pool->put(pool, in->validate, PHX_BLOCK_LARGE);
+	in->validate = NULL;
+	if (in->has_block)
+		session_recv_free(session, in->block);
+	in->has_block = false;
+	in->active = false;
+}
+
+int incoming_check(struct incoming *in, struct session *session, const struct phx_schema *schema,
+	uint32_t type)
+{
+	const struct phx_validate_limits lim = {.max_elements = PHX_LIMIT_MESSAGE_ELEMENTS_MAX};
+	struct phx_block_pool *pool = &session_account(session)->pool;
+	struct phx_work work = {.bytes = PHX_LIMIT_WORK_BYTES, .elements = PHX_LIMIT_WORK_ELEMENTS};
+	int rc;
+
+	static_assert(sizeof(struct phx_validate) <= PHX_BLOCK_LARGE, "fits a block");
+	if (in->validate == NULL) {
+		in->validate = pool->get(pool, PHX_BLOCK_LARGE);
+		if (in->validate == NULL)
+			return -ENOMEM;
+		phx_validate_start(in->validate, schema, type,
+			session_recv_address(session, in->block), in->total, &lim);
+	}
+	rc = phx_validate_run(in->validate, &work);
+	if (rc == 0)
+		return 0;
+	pool->put(pool, in->validate, PHX_BLOCK_LARGE);
+	in->validate = NULL;
+	return rc;
+}

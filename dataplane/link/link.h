@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Links of one worker: RPC over connections. A link carries the paths of many channels (client
+// end) and the rchannels of many peers' channels (server end). A path is one channel on one link:
+// it has the channel id, epoch, sequence and credit of the wire. Worker thread only.
+//
+// Channel -> paths: a channel has one path per link to its peer (one per remote worker). Calls go
+// round robin over the paths whose peer worker has the service.
+#pragma once
+
+#include "dataplane/core/call.h"
+#include "dataplane/core/registry.h"
+#include "dataplane/core/rpc.h"
+#include "dataplane/core/worker.h"
+#include "dataplane/transport/transport.h"
+
+#define LINK_BUCKETS	  256
+#define LINK_WINDOW_CALLS 1024u
+#define LINK_WINDOW_BYTES (UINT64_C(16) << 20)
+#define LINK_PING_NS	  UINT64_C(1000000000)	// keep-alive interval; three missed = W_IDLE
+#define LINK_SINGLE_BYTES PHX_LIMIT_CHUNK_BYTES // larger messages are announced
+#define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
+#define LINK_ORPHAN_NS	  UINT64_C(2000000000)	// a lost channel's history is kept this long
+
+struct link {
+	struct phx_list node; // of the table's links
+	struct worker *worker;
+	struct conn *lane[PHX_LANE_COUNT]; // the same conn twice when there is only one
+	uint64_t peer;			   // id at the dialer; 0 = this host; client ends only
+	uint8_t peer_uuid[16];
+	char peer_name[64];
+	uint64_t id; // link-N
+	bool local;  // contents need no validation
+	bool client; // this end dialled: it carries paths
+	bool down;
+	bool ping_due;
+	uint32_t pings_missed;
+	uint64_t last_rx; // rx frame count at the last tick
+	uint64_t opened_ns;
+	struct timer ping;
+	struct phx_list paths;	   // struct path.link_node
+	struct phx_list rchannels; // struct rchannel.node
+	struct phx_list path_bucket[LINK_BUCKETS];
+	struct phx_list rchannel_bucket[LINK_BUCKETS];
+	struct phx_list bulk;	 // struct outgoing, granted, round robin
+	struct phx_list backlog; // struct backlog_frame: small lane said -EAGAIN
+	uint32_t backlog_count, rchannel_count;
+	struct phx_list busy_node;
+	struct phx_list replies; // struct rcall.node: small lane said -EAGAIN
+	bool bulk_blocked, small_blocked;
+	_Atomic uint64_t calls_out, calls_in, dropped_frames; // [worker>ctl]
+	void *ctl;					      // control's object
+	struct cmd end;					      // teardown
+	enum phx_reason end_reason;
+	int end_error;
+};
+
+enum service_state { SERVICE_ASKED, SERVICE_UP, SERVICE_DOWN, SERVICE_UNKNOWN, SERVICE_AMBIGUOUS };
+
+struct path_binding {
+	uint8_t state; // enum service_state
+	bool image;    // the peer's instances take images of our hash
+	uint32_t service;
+};
+
+enum path_state { PATH_OPENING, PATH_OPEN, PATH_REFUSED, PATH_LOST };
+
+struct path {
+	struct phx_list node;	   // of the channel
+	struct phx_list link_node; // of the link
+	struct phx_list bucket;
+	struct channel *channel;
+	struct link *link; // NULL when LOST
+	uint64_t id;	   // random: the wire's channel id
+	uint32_t epoch;
+	uint8_t state;
+	uint64_t sequence; // last given
+	uint64_t limit;	   // sequences up to here may be given
+	uint64_t bytes_sent;
+	uint64_t bytes_limit;
+	uint32_t admitted;	       // credit taken, not sent yet
+	struct path_binding *bindings; // channel->binding_count
+	struct call **sent;	       // by cookie
+	uint32_t *sent_next;	       // free list
+	uint32_t sent_size, sent_free, sent_count;
+	bool resolving; // asked the new link what was accepted before the loss
+	struct timer resolve;
+};
+
+struct channel_binding {
+	const struct phx_schema *schema;
+	uint32_t service;
+	struct phx_hash128 hash;
+	struct phx_list pending; // struct call.node: waiting for service or credit
+};
+
+struct channel {
+	struct phx_list node; // of the peer's channels
+	struct session *session;
+	struct worker *worker;
+	uint32_t handle;
+	uint64_t peer;
+	char group[PHX_LIMIT_NAME_BYTES + 1];
+	struct phx_list paths;
+	struct path *next_path; // round robin
+	uint32_t path_count;
+	struct channel_binding *bindings;
+	uint32_t binding_count, binding_size;
+	bool closing;
+	_Atomic uint64_t calls, bytes_out; // [worker>ctl]
+};
+
+// What a worker knows of a peer host. Peer 0 is this host.
+enum peer_state { PEER_CONNECTING, PEER_UP, PEER_BACKOFF };
+struct peer_links {
+	struct phx_list node;
+	uint64_t peer;
+	uint8_t state;
+	uint32_t link_count;
+	struct phx_list channels;
+};
+
+// A service that the peer's channel asked for.
+struct subscription {
+	struct phx_list node;
+	uint32_t binding;   // theirs
+	int service;	    // id here, or negative errno value
+	uint8_t told;	    // enum service_state last sent
+	uint64_t told_hash; // of the hashes sent
+	char group[PHX_LIMIT_NAME_BYTES + 1];
+	char name[PHX_LIMIT_NAME_BYTES + 1];
+};
+
+#define RCHANNEL_BUCKETS 64
+struct rchannel {
+	struct phx_list node; // of the link, or of the table's orphans
+	struct phx_list bucket;
+	struct link *link; // NULL = orphan
+	uint64_t id;
+	uint32_t epoch;
+	uint64_t accepted; // sequences up to here are in the call table or ended
+	uint64_t completed;
+	uint64_t limit_told; // accepted + limit of the last CREDIT
+	uint64_t bytes;	     // received
+	uint64_t bytes_done;
+	uint64_t bytes_told;
+	uint32_t calls;	  // live rcalls
+	uint8_t uuid[16]; // of the peer
+	struct timer expiry;
+	struct phx_list subscriptions;
+	struct phx_list calls_bucket[RCHANNEL_BUCKETS]; // struct rcall.bucket by sequence
+};
+
+// A chunk that a transport reads in place.
+struct chunk {
+	struct conn_done done;
+	struct outgoing *out;
+	struct link_table *table;
+};
+
+struct link_table {
+	struct source source; // polled while links have chunks to send
+	struct worker *worker;
+	struct phx_list busy;	// struct link.busy_node
+	struct phx_list chunks; // free struct chunk
+	struct phx_list links;
+	struct phx_list peers;
+	struct phx_list orphans;
+	struct peer_links *local; // peer 0
+	uint32_t round;		  // instance round robin
+};
+
+// ---- control, through posted commands, on the worker's thread ----
+int link_table_create(struct worker *worker);
+void link_table_destroy(struct worker *worker);
+struct link_config {
+	uint64_t id;
+	uint64_t peer; // dialled peer; ignored for accepted links
+	bool client;
+	bool local;
+	uint8_t peer_uuid[16];
+	const char *peer_name;
+	struct conn *lane[PHX_LANE_COUNT];
+	void *ctl;
+};
+// Start the conns and carry channels. The link is freed by link_close() or when it dies, after
+// link_lost_fn ran. -ENOMEM: conns are closed.
+int link_open(struct worker *worker, const struct link_config *config, struct link **out_link);
+void link_close(struct link *link, enum phx_reason reason);
+// Told once per link that died by itself or was closed; control's object.
+extern void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
+// State of a dialled peer, for fail-fast. Creates the record.
+int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state);
+// The registry has changed: tell subscribers.
+void link_services_changed(struct worker *worker);
+
+// ---- inside the link layer ----
+// The link is dead or must die: everything on it ends, it is freed. Safe inside up-calls.
+void link_fail(struct link *link, enum phx_reason reason, int error);
+extern const struct conn_up link_up_ops;
+struct peer_links *peer_get(struct link_table *table, uint64_t peer);
+static inline struct link_table *link_table(struct worker *worker)
+{
+	return worker->link_layer;
+}
+// Send a control frame or a small message; queues it when the lane is full. Dead links drop it.
+void link_send(struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n);
+
+// link_client.c
+int client_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
+	enum phx_reason *reason);
+void *client_sink(struct link *link, const struct phx_frame *f);
+int client_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason);
+void client_lost(struct link *link, enum phx_reason reason);
+
+int path_create(struct channel *channel, struct link *link);
+void path_destroy(struct path *path);
+void path_subscribe(struct path *path, uint32_t binding);
+void channel_kick(struct channel *channel);
+void channel_reconsider(struct channel *channel);
+void call_unsent(struct path *path, struct call *call);
+
+// link_server.c
+int server_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
+	enum phx_reason *reason);
+void *server_sink(struct link *link, const struct phx_frame *f);
+int server_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason);
+void server_lost(struct link *link, enum phx_reason reason);
+// The small lane has room again: replies that wait.
+void server_writable(struct link *link);
+void rchannel_subscriptions(struct rchannel *rc, bool all);
+void rchannel_expire(struct link_table *table);
+
+// incoming.c: reception of announced messages, both ends
+// Where the payload of a chunk goes; NULL: it does not belong there.
+void *incoming_sink(
+	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f);
+// A chunk landed; true when the message is complete.
+bool incoming_landed(struct incoming *in, const struct phx_frame *f);
+// One step of checking the complete message in place. 1 = canonical, 0 = call again, -EPROTO,
+// -EILSEQ, -E2BIG, -ENOMEM.
+int incoming_check(struct incoming *in, struct session *session, const struct phx_schema *schema,
+	uint32_t type);
+// Give room, wait and check up.
+void incoming_drop(struct incoming *in, struct session *session);
+
+// outgoing.c: messages on their way out
+// A whole message in one frame on the small lane. 0, 1, -EAGAIN, -EPIPE as transport send.
+int outgoing_send_whole(struct link *link, const struct phx_frame *f, const struct iovec *iov,
+	int n, struct outgoing *out);
+void outgoing_start(struct link *link, struct outgoing *out);
+void outgoing_stop(struct outgoing *out);
+unsigned outgoing_pump(struct link *link);
+// iovecs of [position, position + len) of a message; *out_len how much they cover.
+int message_iov(const struct message *message, const struct phx_source *source, uint64_t position,
+	uint64_t len, struct iovec *iov, int max, uint64_t *out_len);
+uint64_t message_size(const struct message *message);
+
+// body.c: the gathered body of a received frame
+// The part [off, off + len), or NULL when it is not contiguous.
+const void *body_part(const struct iovec *iov, int n, size_t off, size_t len);
+// iovecs of what lies behind `skip` bytes; their count.
+int body_payload(const struct iovec *iov, int n, size_t skip, struct iovec *out, int max);
+// Check that contiguous bytes are a canonical image; one frame at most. 1, -EPROTO, -EILSEQ,
+// -E2BIG.
+int body_validate(const struct phx_schema *schema, uint32_t type, const void *base, uint32_t len);
+
+// codec.c: the protobuf form, for peers whose schema differs
+int message_encode(const struct phx_schema *schema, uint32_t type, struct session *session,
+	struct message *message);
+// *out_image is malloc()ed. 0, -EPROTO, -EILSEQ, -E2BIG, -ENOMEM.
+int message_decode(const struct phx_schema *schema, uint32_t type, struct session *session,
+	const void *in, uint32_t in_len, uint8_t **out_image, uint32_t *out_len);

@@ -6,6 +6,7 @@ client, dataplane, server on 0-1-0. Two dataplanes: client and its dataplane on 
 dataplane on 1. `free`: nobody is pinned, as shipped.
 """
 
+import json
 import os
 import socket
 
@@ -79,12 +80,15 @@ class Catalogue:
 
     def dataplane(self, name, cpu, listen=None):
         """A dataplane without a control plane, restricted to `cpu`; it may listen on a port."""
-        rundir, listeners = self.rundir(name), []
+        rundir = self.rundir(name)
+        everybody = [{"name": "all", "action": "allow"}]
+        document = {"version": 1, "attach": everybody, "register": everybody}
         if listen is not None:
-            listeners = [f'{{"name": "bench", "transport": "tcp", "address": "127.0.0.1:{listen}"}}']
+            document["listeners"] = [
+                {"name": "bench", "transport": "tcp", "address": f"127.0.0.1:{listen}"}]
         rules = os.path.join(rundir, "rules.json")
         with open(rules, "w", encoding="ascii") as f:
-            f.write(f'{{"version": 1, "listeners": [{", ".join(listeners)}]}}\n')
+            json.dump(document, f)
         ready = exists(os.path.join(rundir, "app.sock"))
         return Process([self.dataplane_bin, "--rundir", rundir, "--standalone", rules], cpu, ready)
 

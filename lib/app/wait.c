@@ -146,8 +146,14 @@ static int wait_sleep_until(struct phx_queue *q, uint64_t deadline_ns, uint32_t 
 		int rc;
 
 		if (now >= deadline_ns ||
-			atomic_load_explicit(&q->wakes, memory_order_acquire) != wakes)
-			return 0;
+			atomic_load_explicit(&q->wakes, memory_order_acquire) != wakes) {
+			uint32_t seen;
+
+			phx_lock_take(&q->lock);
+			rc = wait_look(q, &seen);
+			phx_lock_give(&q->lock);
+			return rc;
+		}
 		rc = wait_sleep(q, deadline_ns - now, &timeout);
 		if (rc != 0)
 			return rc;

@@ -2,6 +2,9 @@
 // Packing of hostile references and contents: rows D-01..D-08, D-11, D-13 of the catalogue.
 #include "tests/unit/lib/schema/pack_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 // D-01, D-03, D-05: references that leave the region, also by wrapping.
 static void run_reference_outside_is_refused(void **state)
 {
@@ -242,6 +245,71 @@ static void run_bad_contents_are_refused(void **state)
 	expect_bad(f, T_ALL, root, -EPROTO, "utf-8");
 }
 
+struct rewriter {
+	uint64_t *words; // fixed part of the root
+	uint32_t count;
+	uint64_t choices[4][64]; // what the words alternate between
+	_Atomic bool stop;
+};
+
+static void *rewrite(void *arg)
+{
+	struct rewriter *r = arg;
+	uint64_t seed = 77;
+
+	while (!atomic_load_explicit(&r->stop, memory_order_relaxed)) {
+		uint64_t x = t_random(&seed);
+		uint32_t i = (uint32_t)(x % r->count);
+
+		__atomic_store_n(&r->words[i], r->choices[x >> 62][i], __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+// D-09: another thread rewrites references and values all the time. Whatever a pack saw, its
+// result is canonical or it is refused.
+static void run_while_words_change_gives_canonical_or_error(void **state)
+{
+	struct fixture *f = *state;
+	const struct phx_message *m = phx_schema_message(f->schema, T_ALL);
+	struct phx_pack_limits lim = limits;
+	static struct rewriter r;
+	uint8_t *flat = malloc(1u << 20);
+	uint64_t seed = 5, deadline = phx_clock_ns() + 20 * PHX_NS_PER_S;
+	uint32_t root, packed = 0, refused = 0;
+	bool bad = false;
+	pthread_t thread;
+
+	lim.leaf_copy_bytes = UINT32_MAX;
+	lim.max_bytes = 1u << 20;
+	root = t_random_message(&f->arena, f->schema, T_ALL, &seed, 3, 200);
+	r.words = (uint64_t *)(f->arena.base + root);
+	r.count = m->size / 8;
+	assert_true(r.count <= 64);
+	memcpy(r.choices[0], r.words, m->size);
+	memcpy(r.choices[1], r.words, m->size);
+	memcpy(r.choices[3], r.words, m->size);
+	for (uint32_t i = 0; i < r.count; i++) // longer, elsewhere, other bits
+		r.choices[2][i] = r.words[i] ^ UINT64_C(1) << (t_random(&seed) % 64);
+	memset(r.choices[3], 0, m->size);
+	assert_int_equal(pthread_create(&thread, NULL, rewrite, &r), 0);
+	while (!bad && (packed < 2000 || refused < 2000) && phx_clock_ns() < deadline) {
+		if (pack_all(f, T_ALL, root, &lim) != 1) {
+			refused++;
+			continue;
+		}
+		packed++;
+		bad = phx_image_read(&f->image, 0, flat, (uint32_t)f->image.total_len) != 0 ||
+		      validate_steps(f, T_ALL, flat, INT64_MAX, INT64_MAX) != 1;
+		phx_image_release(&f->image, &f->pool.pool);
+	}
+	atomic_store_explicit(&r.stop, true, memory_order_relaxed);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_false(bad);
+	assert_true(packed > 0 && refused > 0);
+	free(flat);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +322,7 @@ int main(void)
 		TEST(run_too_many_leaves_are_copied),
 		TEST(run_exact_limits_pass),
 		TEST(run_bad_contents_are_refused),
+		TEST(run_while_words_change_gives_canonical_or_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -103,6 +103,7 @@ int worker_source_add(struct worker *worker, struct source *source)
 	source->idle_rounds = 0;
 	source->active = true;
 	phx_list_add_tail(&worker->polled, &source->node);
+	phx_list_init(&source->dirty_node);
 	if (source->dirty)
 		phx_list_add_tail(&worker->dirty, &source->dirty_node);
 	return 0;

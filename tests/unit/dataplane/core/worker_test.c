@@ -27,7 +27,7 @@ struct fake {
 	_Atomic uint32_t asleep;
 	_Atomic uint32_t flushes;
 	bool always_busy;
-	bool leave;
+	_Atomic bool leave;
 };
 
 static struct rte_rcu_qsbr *qsbr;
@@ -181,23 +181,34 @@ static void worker_post_to_sleeping_worker_runs_the_command(void **state)
 	fake_destroy(f);
 }
 
+static bool wait_armed(struct fake *f)
+{
+	uint64_t deadline = phx_clock_ns() + 10 * PHX_NS_PER_S;
+
+	while (atomic_load(&f->asleep) == 0) {
+		if (phx_clock_ns() > deadline)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 static void worker_main_asleep_loses_no_wakeup(void **state)
 {
 	struct fake *f = fake_create(false);
-	uint64_t i;
+	uint64_t i, n;
 
 	(void)state;
-	// Most posts meet a worker that yields, many one that falls asleep: the pause grows to
-	// about the length of the yielding phase and starts again.
+	// Most posts meet a worker that yields, one in 16 a worker just between arming and sleep.
 	for (i = 1; i <= 100000; i++) {
-		unsigned pause = (unsigned)(i % 16 == 0 ? 150 + i / 16 % 100 : i % 7);
-
+		if (i % 16 == 0)
+			assert_true(wait_armed(f));
+		for (n = i % 7; n > 0; n--)
+			sched_yield();
 		fake_post(f);
 		assert_true(wait_for(&f->done, i));
-		while (pause-- > 0)
-			sched_yield();
 	}
-	assert_true(atomic_load(&worker->stats.sleeps) > 100);
+	assert_true(atomic_load(&worker->stats.sleeps) > 0);
 	assert_true(atomic_load(&f->flushes) > 0);
 	fake_destroy(f);
 }

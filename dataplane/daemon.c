@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Builds the dataplane from its parts, runs the control thread's loop, and takes it down in
+// reverse order. Works with main.c, workers.c and frontend/attach_server.c.
+#include "dataplane/daemon.h"
+
+#include "dataplane/control/loop.h"
+#include "dataplane/control/rules_file.h"
+#include "dataplane/core/registry.h"
+#include "dataplane/frontend/attach_server.h"
+#include "dataplane/link/link.h"
+#include "dataplane/local_links.h"
+#include "dataplane/workers.h"
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define APP_SOCKET "app.sock"
+
+// Tells a worker that services have changed; at most one is on its way.
+struct notice {
+	struct cmd cmd;
+	_Atomic bool posted;
+};
+
+struct daemon {
+	const struct options *options;
+	const struct rundir *dir;
+	struct ctl_loop loop;
+	struct workers workers;
+	struct notice notices[PHX_LIMIT_WORKERS_MAX];
+	struct phx_ctl_document *document; // of --standalone, else NULL
+	struct rules *rules;
+	struct registry *registry;
+	struct attach_server *attach;
+	struct ctl_source signals;
+	bool stopping;
+};
+
+static void stopped(void *arg)
+{
+	struct daemon *d = arg;
+
+	ctl_stop(&d->loop);
+}
+
+static void signal_event(struct ctl_source *source, uint32_t events)
+{
+	struct daemon *d = phx_container_of(source, struct daemon, signals);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
+		info.ssi_signo == SIGHUP || d->stopping)
+		return;
+	phx_log_info("daemon", "signal %u, stopping", info.ssi_signo);
+	d->stopping = true;
+	attach_server_stop(d->attach, stopped, d);
+}
+
+static int watch_signals(struct daemon *d)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set); // these cannot fail with valid arguments
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	d->signals =
+		(struct ctl_source){signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), signal_event};
+	if (d->signals.fd < 0)
+		return -errno;
+	return ctl_add(&d->loop, &d->signals, EPOLLIN);
+}
+
+static int start_attach(struct daemon *d)
+{
+	struct attach_config config = {
+		.loop = &d->loop,
+		.rules = d->rules,
+		.registry = d->registry,
+		.qsbr = d->workers.qsbr,
+		.workers = d->workers.worker,
+		.worker_count = d->workers.count,
+		.app_memory = d->options->app_memory,
+	};
+	int fd, rc;
+
+	if (getrandom(config.uuid, sizeof(config.uuid), 0) != (ssize_t)sizeof(config.uuid))
+		return -EIO;
+	rc = rundir_listen(d->dir, APP_SOCKET, SOCK_SEQPACKET, 0666, &fd);
+	if (rc != 0)
+		return rc;
+	rc = attach_server_start(&config, fd, &d->attach);
+	if (rc != 0)
+		close(fd);
+	return rc;
+}
+
+static enum daemon_exit exit_code(int rc)
+{
+	switch (rc) {
+	case 0:
+		return DAEMON_EXIT_OK;
+	case -EINVAL:
+	case -ENOENT:
+	case -EACCES:
+	case -ENOTSOCK:
+		return DAEMON_EXIT_USAGE;
+	case -ENOMEM:
+	case -ENOSPC:
+	case -EMFILE:
+	case -ENFILE:
+		return DAEMON_EXIT_RESOURCES;
+	default:
+		return DAEMON_EXIT_RUNTIME;
+	}
+}
+
+// Without --standalone there are no rules until a control plane pushes some.
+static int load_rules(struct daemon *d)
+{
+	struct rules_set *set;
+	int rc;
+
+	if (d->options->standalone == NULL)
+		return 0;
+	rc = rules_file_load(d->options->standalone, geteuid(), &d->document);
+	if (rc == 0)
+		rc = rules_set_from_document(d->document, &set);
+	if (rc == 0)
+		rules_take_set(d->rules, set);
+	return rc;
+}
+
+// Runs on a worker; the flag may be raised again from here on.
+static void services_changed_here(struct worker *worker, struct cmd *cmd)
+{
+	struct notice *notice = phx_container_of(cmd, struct notice, cmd);
+
+	atomic_store_explicit(&notice->posted, false, memory_order_release);
+	link_services_changed(worker);
+}
+
+// A notice that is on its way tells of this change too: the set is read when it arrives.
+static void services_changed(void *arg)
+{
+	struct daemon *d = arg;
+	unsigned i;
+
+	for (i = 0; i < d->workers.count; i++) {
+		if (!atomic_exchange_explicit(&d->notices[i].posted, true, memory_order_acq_rel))
+			worker_post(
+				d->workers.worker[i], &d->notices[i].cmd, services_changed_here);
+	}
+}
+
+static int start(struct daemon *d, const char **step)
+{
+	unsigned i;
+	int rc;
+
+	*step = "workers";
+	rc = workers_init(&d->workers, d->options->workers, d->options->eal_given);
+	if (rc != 0)
+		return rc;
+	*step = "registry";
+	rc = registry_create(d->workers.qsbr, &d->registry);
+	if (rc == 0)
+		rc = rules_create(&d->rules);
+	if (rc != 0)
+		return rc;
+	for (i = 0; i < d->workers.count; i++)
+		d->workers.worker[i]->services = registry_slot(d->registry);
+	*step = "rules";
+	rc = load_rules(d);
+	if (rc != 0)
+		return rc;
+	*step = "local links";
+	rc = local_links_open(&d->workers);
+	if (rc != 0)
+		return rc;
+	registry_on_change(d->registry, services_changed, d);
+	*step = "signals";
+	rc = watch_signals(d);
+	if (rc != 0)
+		return rc;
+	*step = "lcores";
+	rc = workers_start(&d->workers);
+	if (rc != 0)
+		return rc;
+	*step = APP_SOCKET;
+	return start_attach(d);
+}
+
+static void stop(struct daemon *d)
+{
+	if (d->attach != NULL)
+		rundir_unlink(d->dir, APP_SOCKET);
+	attach_server_destroy(d->attach);
+	workers_stop(&d->workers);
+	local_links_close(&d->workers);
+	if (d->signals.fd >= 0) {
+		ctl_del(&d->loop, &d->signals);
+		close(d->signals.fd);
+	}
+	rules_destroy(d->rules);
+	if (d->document != NULL)
+		phx_ctl_document_destroy(d->document);
+	if (d->registry != NULL)
+		registry_destroy(d->registry);
+	workers_fini(&d->workers);
+	ctl_loop_fini(&d->loop);
+}
+
+enum daemon_exit daemon_run(const struct options *options, const struct rundir *dir)
+{
+	struct daemon d = {.options = options, .dir = dir, .signals.fd = -1};
+	const char *step = "control loop";
+	int rc = ctl_loop_init(&d.loop);
+
+	if (rc != 0) {
+		phx_log_err("daemon", "%s: %s", step, strerrorname_np(-rc));
+		return exit_code(rc);
+	}
+	rc = start(&d, &step);
+	if (rc != 0) {
+		phx_log_err("daemon", "cannot start %s: %s", step, strerrorname_np(-rc));
+	} else {
+		phx_log_info("daemon", "serving %s, workers: %u", dir->path, d.workers.count);
+		rc = ctl_loop_run(&d.loop);
+		if (rc != 0)
+			phx_log_err("daemon", "control loop: %s", strerrorname_np(-rc));
+	}
+	stop(&d);
+	return exit_code(rc);
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// phoenix-dataplane: parses, locks the run directory, starts EAL and the daemon, and maps what
+// goes wrong to an exit code. Works with options.c, rundir.c and daemon.c.
+#include "dataplane/daemon.h"
+#include "dataplane/options.h"
+#include "dataplane/rundir.h"
+
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int usage_error(const char *error)
+{
+	(void)fprintf(stderr, "phoenix-dataplane: %s (see --help)\n", error);
+	return DAEMON_EXIT_USAGE;
+}
+
+// The descriptors 0 to 2 exist, so that no socket gets their numbers; signals are taken by the
+// daemon's descriptor, in all threads.
+static void prepare_process(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set); // these cannot fail with valid arguments
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)umask(022);
+#ifndef __SANITIZE_ADDRESS__		 // the leak check traces its own process
+	(void)prctl(PR_SET_DUMPABLE, 0); // no ptrace, no core with applications' data
+#endif
+	phx_log_set_program("dataplane");
+}
+
+static int rundir_failed(const char *path, int rc)
+{
+	if (rc == -EEXIST) {
+		phx_log_err("main", "%s: another dataplane runs there", path);
+		return DAEMON_EXIT_EXISTS;
+	}
+	phx_log_err("main", "%s: run directory: %s", path,
+		rc == -EPERM ? "not owned by this user or writable by others"
+			     : strerrorname_np(-rc));
+	return rc == -ENOSPC || rc == -EMFILE || rc == -ENOMEM ? DAEMON_EXIT_RESOURCES
+							       : DAEMON_EXIT_USAGE;
+}
+
+// EAL keeps its few run-time files below the run directory, and leaves the directories behind.
+static void remove_eal_directory(bool private)
+{
+	char path[256];
+	char *slash;
+
+	(void)snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir()); // cut: not removed
+	(void)rmdir(path);						     // only when empty
+	slash = strrchr(path, '/');
+	if (private && slash != NULL) {
+		*slash = '\0';
+		(void)rmdir(path);
+	}
+}
+
+static int run(const struct options *options, const struct rundir *dir, char *program)
+{
+	struct options_eal eal;
+	int rc = options_eal_build(options, program, &eal);
+
+	if (rc != 0)
+		return usage_error("EAL arguments are too many or no CPU is allowed");
+	if (!options->eal_given)
+		(void)setenv("RUNTIME_DIRECTORY", dir->path, 1); // without memory EAL uses another
+	rc = rte_eal_init(eal.argc, eal.argv);
+	if (rc < 0) {
+		phx_log_err("main", "EAL does not start: %s", rte_strerror(rte_errno));
+		remove_eal_directory(!options->eal_given);
+		return DAEMON_EXIT_USAGE;
+	}
+	rc = daemon_run(options, dir);
+	if (rte_eal_cleanup() != 0)
+		phx_log_warn("main", "EAL clean-up failed");
+	remove_eal_directory(!options->eal_given);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options options;
+	struct rundir dir;
+	char error[256];
+	int rc;
+
+	prepare_process();
+	if (options_parse(argc, argv, geteuid(), &options, error, sizeof(error)) != 0)
+		return usage_error(error);
+	if (options.help || options.version) {
+		(void)fputs(options.help ? options_usage() : "phoenix-dataplane " PHX_VERSION "\n",
+			stdout); // as far as stdout takes it
+		return DAEMON_EXIT_OK;
+	}
+	phx_log_set_level(options.log_level);
+	rc = rundir_open(options.rundir, &dir);
+	if (rc != 0)
+		return rundir_failed(options.rundir, rc);
+	rc = run(&options, &dir, argv[0]);
+	rundir_close(&dir);
+	return rc;
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Parses the command line; options_eal.c makes EAL's from it.
+#include "dataplane/options.h"
+
+#include "lib/base/bits.h"
+#include "lib/base/limits.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define APP_MEMORY_DEFAULT (UINT64_C(4) << 30)
+#define APP_MEMORY_MIN	   (UINT64_C(1) << 20)
+#define APP_MEMORY_MAX	   (UINT64_C(1) << 44)
+
+static const char usage[] =
+	"usage: phoenix-dataplane [EAL-ARGUMENT... --] [OPTION...]\n"
+	"\n"
+	"  --rundir DIR        run directory (PHOENIX_RUNDIR)\n"
+	"  -i, --instance NAME run directory NAME below the default place\n"
+	"  --standalone FILE   rules from FILE instead of a control plane; \"default\":\n"
+	"                      only this user and root may attach and register\n"
+	"  --workers N         number of workers (default 1, or one for each further lcore)\n"
+	"  --app-memory SIZE   shared memory of all applications together (default 4G)\n"
+	"  --log-level LEVEL   err, warn, info (default) or debug\n"
+	"  --help, --version\n"
+	"\n"
+	"Without \"--\" the workers float over the allowed CPUs and no hugepages are needed.\n"
+	"With \"--\" the arguments in front of it go to EAL: \"-l 0-1\" runs control on CPU 0\n"
+	"and a worker pinned to CPU 1.\n"
+	"Exit codes: 0 done, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
+	"4 resources.\n";
+
+enum {
+	OPT_RUNDIR = 256,
+	OPT_STANDALONE,
+	OPT_WORKERS,
+	OPT_APP_MEMORY,
+	OPT_LOG_LEVEL,
+	OPT_HELP,
+	OPT_VERSION
+};
+
+static const struct option long_options[] = {
+	{"rundir", required_argument, NULL, OPT_RUNDIR},
+	{"instance", required_argument, NULL, 'i'},
+	{"standalone", required_argument, NULL, OPT_STANDALONE},
+	{"workers", required_argument, NULL, OPT_WORKERS},
+	{"app-memory", required_argument, NULL, OPT_APP_MEMORY},
+	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"help", no_argument, NULL, OPT_HELP},
+	{"version", no_argument, NULL, OPT_VERSION},
+	{0},
+};
+
+const char *options_usage(void)
+{
+	return usage;
+}
+
+// "4096", "64M", "2G". -EINVAL.
+static int parse_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMGT";
+	char *end;
+	uint64_t v, scale = 1;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno != 0)
+		return -EINVAL;
+	if (*end != '\0') {
+		const char *unit = strchr(units, *end);
+
+		if (unit == NULL || end[1] != '\0')
+			return -EINVAL;
+		scale = UINT64_C(1) << (10 * (unit - units + 1));
+	}
+	return phx_mul_ok(v, scale, out) ? 0 : -EINVAL;
+}
+
+static bool instance_ok(const char *name)
+{
+	size_t len =
+		strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+	return name[0] != '\0' && name[0] != '.' && name[len] == '\0' && len <= 64;
+}
+
+// Flag over environment over default; instance is NULL when not given.
+static int set_rundir(struct options *o, const char *rundir, const char *instance, unsigned uid,
+	char *error, size_t error_size)
+{
+	const char *base = "/run", *env = getenv("PHOENIX_RUNDIR"),
+		   *xdg = getenv("XDG_RUNTIME_DIR");
+	int n;
+
+	if (rundir != NULL && instance != NULL) {
+		(void)snprintf(error, error_size, "--rundir and --instance exclude each other");
+		return -EINVAL;
+	}
+	if (rundir == NULL && instance == NULL && env != NULL && env[0] != '\0')
+		rundir = env;
+	if (instance != NULL && !instance_ok(instance)) {
+		(void)snprintf(error, error_size, "instance name must be of [A-Za-z0-9_.-]");
+		return -EINVAL;
+	}
+	if (rundir != NULL) {
+		n = snprintf(o->rundir, sizeof(o->rundir), "%s", rundir);
+	} else {
+		if (uid != 0 && (xdg == NULL || xdg[0] == '\0')) {
+			(void)snprintf(error, error_size,
+				"no run directory: give --rundir or set XDG_RUNTIME_DIR");
+			return -EINVAL;
+		}
+		if (uid != 0)
+			base = xdg;
+		n = snprintf(o->rundir, sizeof(o->rundir), "%s/phoenix/%s", base,
+			instance != NULL ? instance : "default");
+	}
+	if (n <= 0 || (size_t)n >= sizeof(o->rundir)) {
+		(void)snprintf(error, error_size,
+			"run directory must have 1 to %d bytes, socket addresses allow no more",
+			OPTIONS_RUNDIR_MAX - 1);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int set_number(struct options *o, int opt, const char *text, char *error, size_t error_size)
+{
+	uint64_t v = 0;
+
+	if (opt == OPT_WORKERS) {
+		if (parse_size(text, &v) != 0 || v < 1 || v > PHX_LIMIT_WORKERS_MAX) {
+			(void)snprintf(error, error_size, "--workers must be 1 to %d",
+				PHX_LIMIT_WORKERS_MAX);
+			return -EINVAL;
+		}
+		o->workers = (unsigned)v;
+		return 0;
+	}
+	if (parse_size(text, &v) != 0 || v < APP_MEMORY_MIN || v > APP_MEMORY_MAX) {
+		(void)snprintf(error, error_size, "--app-memory must be 1M to 16T");
+		return -EINVAL;
+	}
+	o->app_memory = v;
+	return 0;
+}
+
+// EAL's arguments stand in front of the first `--`; ours get a place for a program name.
+static void split_eal(struct options *o, int *argc, char ***argv)
+{
+	int i;
+
+	for (i = 1; i < *argc; i++) {
+		if (strcmp((*argv)[i], "--") != 0)
+			continue;
+		o->eal_given = true;
+		o->eal_count = i - 1;
+		o->eal = *argv + 1;
+		*argv += i;
+		*argc -= i;
+		return;
+	}
+}
+
+int options_parse(
+	int argc, char **argv, unsigned uid, struct options *out, char *error, size_t error_size)
+{
+	struct options o = {.app_memory = APP_MEMORY_DEFAULT, .log_level = PHX_LOG_INFO};
+	const char *rundir = NULL, *instance = NULL;
+	int opt, rc = 0;
+
+	split_eal(&o, &argc, &argv);
+	optind = 0; // glibc: start over, whoever parsed before
+	opterr = 0;
+	while (rc == 0 && (opt = getopt_long(argc, argv, ":i:", long_options, NULL)) != -1) {
+		switch (opt) {
+		case OPT_RUNDIR:
+			rundir = optarg;
+			break;
+		case 'i':
+			instance = optarg;
+			break;
+		case OPT_STANDALONE:
+			o.standalone = optarg;
+			break;
+		case OPT_WORKERS:
+		case OPT_APP_MEMORY:
+			rc = set_number(&o, opt, optarg, error, error_size);
+			break;
+		case OPT_LOG_LEVEL:
+			rc = phx_log_level_parse(optarg, &o.log_level);
+			if (rc != 0)
+				(void)snprintf(error, error_size,
+					"--log-level must be err, warn, info or debug");
+			break;
+		case OPT_HELP:
+			o.help = true;
+			break;
+		case OPT_VERSION:
+			o.version = true;
+			break;
+		default:
+			(void)snprintf(error, error_size, "%s %s",
+				opt == ':' ? "missing value of" : "unknown option",
+				argv[optind - 1]);
+			rc = -EINVAL;
+		}
+	}
+	if (rc == 0 && optind < argc) {
+		(void)snprintf(error, error_size, "unexpected argument %s", argv[optind]);
+		rc = -EINVAL;
+	}
+	if (rc == 0 && !o.help && !o.version)
+		rc = set_rundir(&o, rundir, instance, uid, error, error_size);
+	if (rc == 0)
+		*out = o;
+	return rc == 0 ? 0 : -EINVAL;
+}

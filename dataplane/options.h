@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Command line of phoenix-dataplane: `phoenix-dataplane [EAL arguments --] [options]`. Without
+// `--` all arguments are ours and the environment abstraction layer (EAL) gets safe defaults.
+#pragma once
+
+#include "lib/base/log.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// The longest name in the run directory is "dataplane.sock"; a socket address has 107 bytes.
+#define OPTIONS_RUNDIR_MAX 92
+#define OPTIONS_EAL_MAX	   64
+
+struct options {
+	char rundir[OPTIONS_RUNDIR_MAX];
+	const char *standalone; // NULL, "default" or a file
+	unsigned workers;	// 0 = not given
+	uint64_t app_memory;	// bytes all applications may have mapped
+	enum phx_log_level log_level;
+	bool help;
+	bool version;
+	int eal_count;	// arguments in front of `--`, without the program name
+	char **eal;	// into argv
+	bool eal_given; // there was a `--`
+};
+
+// Parse argv and the environment (PHOENIX_RUNDIR, XDG_RUNTIME_DIR); uid decides the default run
+// directory. 0, or -EINVAL and a message (lower case, one line) in error.
+int options_parse(
+	int argc, char **argv, unsigned uid, struct options *out, char *error, size_t error_size);
+
+const char *options_usage(void);
+
+// What rte_eal_init() gets: argv[0] and, unless the user gave arguments, defaults. Strings belong
+// to the object.
+struct options_eal {
+	int argc;
+	char *argv[OPTIONS_EAL_MAX + 1];
+	char text[1024];
+	size_t used;
+};
+// -E2BIG: too many arguments; -EINVAL: the process may run nowhere.
+int options_eal_build(const struct options *options, char *program, struct options_eal *out);

@@ -116,7 +116,7 @@ static void assert_not_removable(int fd, void *base, uint64_t size)
 	assert_errno(
 		fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)size), EPERM);
 	assert_int_equal(munlock(base, size), 0); // a locked page answers EINVAL instead
-	if (getenv("PHX_TEST_EMULATED") == NULL) // the emulator swallows advice
+	if (getenv("PHX_TEST_EMULATED") == NULL)  // the emulator swallows advice
 		assert_errno(madvise(base, size, MADV_REMOVE), EPERM);
 	assert_errno(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
 }

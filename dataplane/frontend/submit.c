@@ -53,7 +53,7 @@ static bool entry_check(struct session_queue *q, const struct phx_sub_entry *e, 
 	}
 	if ((e->flags & PHX_SUB_INLINE) != 0 &&
 		(e->msg_len == 0 || (e->msg_len & 7) != 0 ||
-			e->msg_len > 8u + (e->slots - 1u) * PHX_SLOT_SIZE)) {
+			e->msg_len > sizeof(e->inl) + (e->slots - 1u) * PHX_SLOT_SIZE)) {
 		session_fail(q->session, PHX_REASON_DESC_RANGE, "inline message length");
 		return false;
 	}

@@ -381,7 +381,7 @@ struct fake_dp *fake_dp_create(void)
 	struct fake_dp *dp = calloc(1, sizeof(*dp));
 
 	assert_non_null(dp);
-	strcpy(dp->rundir, "/tmp/phoenix-test-XXXXXX");
+	(void)snprintf(dp->rundir, sizeof(dp->rundir), "/tmp/phoenix-test-XXXXXX");
 	assert_non_null(mkdtemp(dp->rundir));
 	dp->listen_fd = -1;
 	dp->send_quota = 64 << 20;

@@ -24,17 +24,9 @@
 
 #define PHX_RING_SIZE_MAX (UINT32_C(1) << 30)
 
-// An index word alone on its cache line, for layouts.
-struct phx_ring_index {
-	struct phx_shm_u32 word;
-	uint8_t zero_[PHX_CACHE_LINE - sizeof(struct phx_shm_u32)];
-} PHX_CACHE_ALIGNED;
-
-static_assert(sizeof(struct phx_ring_index) == PHX_CACHE_LINE, "ABI");
-
 // Private memory of the producer.
 struct phx_ring_prod {
-	struct phx_shm_slot *slots;
+	uint8_t *slots;
 	struct phx_shm_u32 *prod_word;	     // we write
 	const struct phx_shm_u32 *cons_word; // the peer writes
 	uint32_t size;			     // slots, power of two
@@ -46,7 +38,7 @@ struct phx_ring_prod {
 
 // Private memory of the consumer.
 struct phx_ring_cons {
-	const struct phx_shm_slot *slots;
+	const uint8_t *slots;
 	const struct phx_shm_u32 *prod_word; // the peer writes
 	struct phx_shm_u32 *cons_word;	     // we write
 	uint32_t size;
@@ -84,7 +76,7 @@ static PHX_ALWAYS_INLINE int phx_ring_prod_room(struct phx_ring_prod *p, uint32_
 // at the start of the ring.
 static PHX_ALWAYS_INLINE void *phx_ring_prod_slot(const struct phx_ring_prod *p, uint32_t i)
 {
-	return &p->slots[(p->next + i) & p->mask];
+	return p->slots + (size_t)((p->next + i) & p->mask) * PHX_SHM_SLOT_SIZE;
 }
 
 // Count n slots as written; the consumer does not see them yet. n <= room.
@@ -154,7 +146,9 @@ static inline uint32_t phx_ring_cons_seen(const struct phx_ring_cons *c)
 static PHX_ALWAYS_INLINE const struct phx_shm_slot *phx_ring_cons_slot(
 	const struct phx_ring_cons *c, uint32_t i)
 {
-	return &c->slots[(c->next + i) & c->mask];
+	size_t at = (size_t)((c->next + i) & c->mask) * PHX_SHM_SLOT_SIZE;
+
+	return (const void *)(c->slots + at);
 }
 
 // Count n slots as consumed; the producer does not get them back yet. n <= available.

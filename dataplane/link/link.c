@@ -78,7 +78,7 @@ int link_table_create(struct worker *worker)
 	worker->link_layer = table;
 	rc = worker_source_add(worker, &table->source);
 	if (rc == 0)
-		rc = peer_set_state(worker, 0, PEER_UP);
+		rc = peer_set_state(worker, 0, PEER_UP, NULL);
 	return rc;
 }
 
@@ -102,46 +102,6 @@ void link_table_destroy(struct worker *worker)
 	worker_source_del(worker, &table->source);
 	free(table);
 	worker->link_layer = NULL;
-}
-
-struct peer_links *peer_get(struct link_table *table, uint64_t peer)
-{
-	struct phx_list *n;
-	struct peer_links *p;
-
-	if (peer == 0 && table->local != NULL)
-		return table->local;
-	phx_list_for_each (n, &table->peers) {
-		p = phx_list_entry(n, struct peer_links, node);
-		if (p->peer == peer)
-			return p;
-	}
-	p = calloc(1, sizeof(*p));
-	if (p == NULL)
-		return NULL;
-	p->peer = peer;
-	p->state = PEER_CONNECTING;
-	phx_list_init(&p->channels);
-	phx_list_add_tail(&table->peers, &p->node);
-	if (peer == 0)
-		table->local = p;
-	return p;
-}
-
-int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state)
-{
-	struct peer_links *p = peer_get(link_table(worker), peer);
-	struct phx_list *n, *tmp;
-
-	if (p == NULL)
-		return -ENOMEM;
-	p->state = (uint8_t)state;
-	if (state != PEER_BACKOFF)
-		return 0;
-	phx_list_for_each_safe (n, tmp, &p->channels) {
-		channel_reconsider(phx_list_entry(n, struct channel, node));
-	}
-	return 0;
 }
 
 void link_services_changed(struct worker *worker)
@@ -328,6 +288,7 @@ static void link_init(struct link *link, struct worker *worker, const struct lin
 	link->peer = c->peer;
 	link->client = c->client;
 	link->local = c->local;
+	link->remote_worker = (uint16_t)c->remote_worker;
 	link->ctl = c->ctl;
 	link->opened_ns = worker->now_ns;
 	memcpy(link->peer_uuid, c->peer_uuid, sizeof(link->peer_uuid));

@@ -27,10 +27,11 @@ struct link {
 	struct conn *lane[PHX_LANE_COUNT]; // the same conn twice when there is only one
 	uint64_t peer;			   // id at the dialer; 0 = this host; client ends only
 	uint8_t peer_uuid[16];
-	char peer_name[64];
-	uint64_t id; // link-N
-	bool local;  // contents need no validation
-	bool client; // this end dialled: it carries paths
+	char peer_name[128];
+	uint16_t remote_worker; // index there
+	uint64_t id;		// link-N
+	bool local;		// contents need no validation
+	bool client;		// this end dialled: it carries paths
 	bool down;
 	bool ping_due;
 	uint32_t pings_missed;
@@ -117,6 +118,7 @@ struct peer_links {
 	uint8_t state;
 	uint32_t link_count;
 	struct phx_list channels;
+	char why[160]; // with BACKOFF
 };
 
 // A service that the peer's channel asked for.
@@ -179,6 +181,7 @@ struct link_config {
 	bool local;
 	uint8_t peer_uuid[16];
 	const char *peer_name;
+	unsigned remote_worker;
 	struct conn *lane[PHX_LANE_COUNT];
 	void *ctl;
 };
@@ -188,8 +191,15 @@ int link_open(struct worker *worker, const struct link_config *config, struct li
 void link_close(struct link *link, enum phx_reason reason);
 // Told once per link that died by itself or was closed; control's object.
 extern void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
-// State of a dialled peer, for fail-fast. Creates the record.
-int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state);
+
+// ---- peers, on the worker's thread: peer.c ----
+// State of a dialled peer, for fail-fast; why (may be NULL) is shown with BACKOFF. Creates the
+// record.
+int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state, const char *why);
+// The peer has turned out to be this host: its channels go over local links.
+void peer_localise(struct worker *worker, uint64_t peer);
+// How many channels the peer has here. Without any its record is freed and its links are closed.
+uint32_t peer_retire(struct worker *worker, uint64_t peer);
 // The registry has changed: tell subscribers.
 void link_services_changed(struct worker *worker);
 

@@ -3,6 +3,7 @@
 // reverse order. Works with main.c, workers.c and frontend/attach_server.c.
 #include "dataplane/daemon.h"
 
+#include "dataplane/control/listeners.h"
 #include "dataplane/control/loop.h"
 #include "dataplane/control/rules_file.h"
 #include "dataplane/core/registry.h"
@@ -37,8 +38,10 @@ struct daemon {
 	struct phx_ctl_document *document; // of --standalone, else NULL
 	struct rules *rules;
 	struct registry *registry;
+	struct host *host;
 	struct attach_server *attach;
 	struct ctl_source signals;
+	uint8_t uuid[16]; // of this instance
 	bool stopping;
 };
 
@@ -60,6 +63,7 @@ static void signal_event(struct ctl_source *source, uint32_t events)
 		return;
 	phx_log_info("daemon", "signal %u, stopping", info.ssi_signo);
 	d->stopping = true;
+	host_stop(d->host);
 	attach_server_stop(d->attach, stopped, d);
 }
 
@@ -78,6 +82,46 @@ static int watch_signals(struct daemon *d)
 	return ctl_add(&d->loop, &d->signals, EPOLLIN);
 }
 
+static const char *admits(void *arg, const char *listener, const struct sockaddr *from)
+{
+	const struct daemon *d = arg;
+
+	return d->document != NULL ? listeners_admit(d->document, listener, from) : NULL;
+}
+
+static int start_host(struct daemon *d)
+{
+	struct host_config config = {
+		.loop = &d->loop,
+		.workers = d->workers.worker,
+		.worker_count = d->workers.count,
+		.admits = admits,
+		.admits_arg = d,
+	};
+	int rc;
+
+	memcpy(config.uuid, d->uuid, sizeof(config.uuid));
+	rc = host_create(&config, &d->host);
+	if (rc == 0 && d->document != NULL)
+		rc = listeners_apply(d->host, d->document);
+	return rc;
+}
+
+// A channel to a target that is not local.
+static void open_remote(
+	void *arg, struct attach_job *job, const char *target, unsigned worker, uint64_t timeout_ns)
+{
+	struct daemon *d = arg;
+	const char *group = "", *text = NULL;
+	uint64_t peer = 0;
+	int rc = host_open(d->host, target, worker, &peer, &group, &text);
+
+	(void)timeout_ns; // resolving and connecting go on behind the channel
+	attach_channel_opened(job, rc, peer, group,
+		rc == -EINVAL ? PHX_INVALID_ARGUMENT : PHX_RESOURCE_EXHAUSTED,
+		rc == -EINVAL ? PHX_REASON_INVALID : PHX_REASON_NO_MEMORY, text);
+}
+
 static int start_attach(struct daemon *d)
 {
 	struct attach_config config = {
@@ -88,11 +132,12 @@ static int start_attach(struct daemon *d)
 		.workers = d->workers.worker,
 		.worker_count = d->workers.count,
 		.app_memory = d->options->app_memory,
+		.open_remote = open_remote,
+		.open_remote_arg = d,
 	};
 	int fd, rc;
 
-	if (getrandom(config.uuid, sizeof(config.uuid), 0) != (ssize_t)sizeof(config.uuid))
-		return -EIO;
+	memcpy(config.uuid, d->uuid, sizeof(config.uuid));
 	rc = rundir_listen(d->dir, APP_SOCKET, SOCK_SEQPACKET, 0666, &fd);
 	if (rc != 0)
 		return rc;
@@ -165,6 +210,9 @@ static int start(struct daemon *d, const char **step)
 	unsigned i;
 	int rc;
 
+	*step = "identity";
+	if (getrandom(d->uuid, sizeof(d->uuid), 0) != (ssize_t)sizeof(d->uuid))
+		return -EIO;
 	*step = "workers";
 	rc = workers_init(&d->workers, d->options->workers, d->options->eal_given);
 	if (rc != 0)
@@ -194,6 +242,10 @@ static int start(struct daemon *d, const char **step)
 	rc = workers_start(&d->workers);
 	if (rc != 0)
 		return rc;
+	*step = "links";
+	rc = start_host(d);
+	if (rc != 0)
+		return rc;
 	*step = APP_SOCKET;
 	return start_attach(d);
 }
@@ -202,9 +254,11 @@ static void stop(struct daemon *d)
 {
 	if (d->attach != NULL)
 		rundir_unlink(d->dir, APP_SOCKET);
+	host_stop(d->host);
 	attach_server_destroy(d->attach);
 	workers_stop(&d->workers);
 	local_links_close(&d->workers);
+	host_destroy(d->host);
 	if (d->signals.fd >= 0) {
 		ctl_del(&d->loop, &d->signals);
 		close(d->signals.fd);

@@ -226,7 +226,8 @@ static void on_channel_open(struct attach_app *app, const void *packet)
 	memcpy(app->job.name, target, len);
 	app->job.name[len] = '\0';
 	attach_set_busy(app, true);
-	config->open_remote(config->open_remote_arg, &app->job, app->job.name, req->timeout_ns);
+	config->open_remote(config->open_remote_arg, &app->job, app->job.name, app->worker->index,
+		req->timeout_ns);
 }
 
 static void on_channel_close(struct attach_app *app, const void *packet)

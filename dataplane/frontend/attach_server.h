@@ -55,8 +55,8 @@ struct attach_config {
 	// Open a channel to a target that is not `local:`; NULL: no transports. Answers by
 	// attach_channel_opened(), now or later; job and target (not terminated by the
 	// application, checked for length only) stay valid until then.
-	void (*open_remote)(
-		void *arg, struct attach_job *job, const char *target, uint64_t timeout_ns);
+	void (*open_remote)(void *arg, struct attach_job *job, const char *target, unsigned worker,
+		uint64_t timeout_ns);
 	void *open_remote_arg;
 };
 

@@ -101,7 +101,7 @@ void exchange_refuse(
 		.code = (uint8_t)code,
 		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
 		.reason = (uint16_t)reason,
-		.text_len = (uint16_t)phx_min(strlen(text), (size_t)PHX_LIMIT_STATUS_TEXT_BYTES),
+		.text_len = (uint16_t)strnlen(text, PHX_LIMIT_STATUS_TEXT_BYTES),
 	};
 
 	(void)send_frame(x, &f, text); // a courtesy

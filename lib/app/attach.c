@@ -176,15 +176,16 @@ int phx_attach(const struct phx_attach_options *options, struct phx_context **ou
 	char path[512];
 	int rc;
 
+	phx_status_begin(out_status);
 	if (out_context == NULL || (options != NULL && options->size < sizeof(size_t)))
-		return -EINVAL;
+		return phx_status_end(out_status, -EINVAL);
 	if (options != NULL)
 		memcpy(&o, options, phx_min(options->size, sizeof(o)));
 	if (!attach_path(o.rundir, path, sizeof(path)))
-		return -EINVAL;
+		return phx_status_end(out_status, -EINVAL);
 	status = calloc(1, sizeof(*status));
 	if (status == NULL)
-		return -ENOMEM;
+		return phx_status_end(out_status, -ENOMEM);
 	rc = context_create(&ctx);
 	if (rc == 0) {
 		phx_lock_take(&ctx->control);
@@ -195,6 +196,7 @@ int phx_attach(const struct phx_attach_options *options, struct phx_context **ou
 		else
 			context_destroy(ctx, false);
 	}
+	(void)phx_status_end(status, rc); // rc is what it was
 	if (out_status != NULL)
 		*out_status = *status;
 	free(status);

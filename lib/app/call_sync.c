@@ -178,7 +178,8 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 
 	if (ch == NULL || out_reply == NULL) {
 		phx_message_release(request);
-		return -EINVAL;
+		phx_status_begin(out_status);
+		return phx_status_end(out_status, -EINVAL);
 	}
 	q = ch->context->default_queue;
 	if (options != NULL && options->timeout_ns != 0 &&
@@ -188,6 +189,7 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 	rc = sync_start(ch, q, service, method, request, options, &s, deadline_ns, &call);
 	if (rc) {
 		phx_context_end_status(ch->context, &status);
+		(void)phx_status_end(&status, rc); // rc is what it was
 		phx_message_release(request);
 	} else {
 		if (deadline_ns != UINT64_MAX)

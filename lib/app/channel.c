@@ -30,8 +30,9 @@ int phx_channel_open(struct phx_context *ctx, const char *target,
 	struct phx_channel *ch;
 	int rc;
 
+	phx_status_begin(out_status);
 	if (ctx == NULL || target == NULL || out_channel == NULL)
-		return -EINVAL;
+		return phx_status_end(out_status, -EINVAL);
 	rc = phx_context_check(ctx);
 	if (rc) {
 		phx_context_end_status(ctx, out_status);
@@ -46,7 +47,7 @@ int phx_channel_open(struct phx_context *ctx, const char *target,
 		timeout_ns = options->timeout_ns;
 	ch = calloc(1, sizeof(*ch));
 	if (ch == NULL)
-		return -ENOMEM;
+		return phx_status_end(out_status, -ENOMEM);
 	ch->context = ctx;
 	phx_lock_take(&ctx->control);
 	rc = channel_request_open(ctx, target, timeout_ns, &ch->handle, out_status);
@@ -55,7 +56,7 @@ int phx_channel_open(struct phx_context *ctx, const char *target,
 	phx_lock_give(&ctx->control);
 	if (rc) {
 		free(ch);
-		return rc;
+		return phx_status_end(out_status, rc);
 	}
 	*out_channel = ch;
 	return 0;

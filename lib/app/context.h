@@ -131,6 +131,10 @@ void phx_context_heap_free(struct phx_context *ctx, uint32_t off);
 // Fill a status; out may be NULL. Never touches more of `text` than it writes.
 void phx_status_fill(struct phx_status *out, uint32_t code, uint32_t origin, uint32_t executed,
 	uint32_t reason, const char *fmt, ...) PHX_PRINTF(6, 7);
+// Around a public function with a status: begin makes it PHX_OK; end says what rc means unless
+// somebody has said more, and returns rc. out may be NULL.
+void phx_status_begin(struct phx_status *out);
+int phx_status_end(struct phx_status *out, int rc);
 
 // Fill a status from how the session ended.
 void phx_context_end_status(const struct phx_context *ctx, struct phx_status *out);

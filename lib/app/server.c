@@ -111,8 +111,9 @@ int phx_server_add(struct phx_server *s, const char *group, const struct phx_ser
 	struct phx_server_entry *e;
 	int rc;
 
+	phx_status_begin(out_status);
 	if (s == NULL || service == NULL || handlers == NULL)
-		return -EINVAL;
+		return phx_status_end(out_status, -EINVAL);
 	rc = phx_context_check(s->context);
 	if (rc) {
 		phx_context_end_status(s->context, out_status);
@@ -120,10 +121,10 @@ int phx_server_add(struct phx_server *s, const char *group, const struct phx_ser
 	}
 	group = group != NULL ? group : "";
 	if (strlen(group) > PHX_LIMIT_NAME_BYTES)
-		return -EINVAL;
+		return phx_status_end(out_status, -EINVAL);
 	e = entry_create(s, service, handlers, arg);
 	if (e == NULL)
-		return -ENOMEM;
+		return phx_status_end(out_status, -ENOMEM);
 	server_registering(s->queue, 1);
 	phx_lock_take(&s->context->control);
 	rc = server_register(s, group, service, &e->handle, out_status);
@@ -138,7 +139,7 @@ int phx_server_add(struct phx_server *s, const char *group, const struct phx_ser
 	}
 	server_registering(s->queue, -1);
 	phx_queue_wake(s->queue); // what was parked can go on
-	return rc;
+	return phx_status_end(out_status, rc);
 }
 
 int phx_server_run(struct phx_server *s)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void phx_status_fill(struct phx_status *out, uint32_t code, uint32_t origin, uint32_t executed,
 	uint32_t reason, const char *fmt, ...)
@@ -30,6 +31,55 @@ void phx_context_end_status(const struct phx_context *ctx, struct phx_status *ou
 	else if (phx_context_gone(ctx))
 		phx_status_fill(out, ctx->end_code, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
 			ctx->end_reason, "%s", ctx->end_text);
+}
+
+static uint32_t errno_code(int rc)
+{
+	switch (rc) {
+	case -EINVAL:
+		return PHX_INVALID_ARGUMENT;
+	case -ENOMEM:
+	case -EAGAIN:
+		return PHX_RESOURCE_EXHAUSTED;
+	case -EACCES:
+		return PHX_PERMISSION_DENIED;
+	case -ETIMEDOUT:
+		return PHX_DEADLINE_EXCEEDED;
+	case -ENOTSUP:
+		return PHX_UNIMPLEMENTED;
+	case -ENOTCONN:
+		return PHX_UNAVAILABLE;
+	default:
+		return PHX_INTERNAL;
+	}
+}
+
+static uint32_t errno_reason(int rc)
+{
+	switch (rc) {
+	case -EINVAL:
+		return PHX_REASON_INVALID;
+	case -ENOMEM:
+	case -EAGAIN:
+		return PHX_REASON_NO_MEMORY;
+	case -ETIMEDOUT:
+		return PHX_REASON_DEADLINE;
+	default:
+		return PHX_REASON_INTERNAL;
+	}
+}
+
+void phx_status_begin(struct phx_status *out)
+{
+	phx_status_fill(out, PHX_OK, PHX_ORIGIN_APP, PHX_EXECUTED_NO, PHX_REASON_NONE, "%s", "");
+}
+
+int phx_status_end(struct phx_status *out, int rc)
+{
+	if (rc != 0 && out != NULL && out->code == PHX_OK)
+		phx_status_fill(out, errno_code(rc), PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+			errno_reason(rc), "%s", strerror(-rc));
+	return rc;
 }
 
 int phx_context_refusal_errno(uint32_t code)

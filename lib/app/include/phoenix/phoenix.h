@@ -40,7 +40,8 @@ PHX_API const char *phx_version(void);
 // ---- status ----
 
 // How a call or a set-up step ended. text is NUL-terminated, for people; code and reason are
-// for programs.
+// for programs. A function that takes one fills it, success included; where the library itself
+// failed, origin is "library" and the errno value tells the code.
 struct phx_status {
 	uint32_t code;	  // enum phx_code
 	uint8_t origin;	  // enum phx_origin

@@ -115,6 +115,49 @@ static void call_blocking_error_has_status(void **)
 	assert_int_equal(-EINVAL, phx_call(s.channel, &note_service, 7, note_new(s.ctx, 1, 0), NULL,
 					  &reply, &status));
 	assert_null(reply);
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	assert_int_equal(PHX_ORIGIN_LIBRARY, status.origin);
+	assert_int_equal(PHX_REASON_INVALID, status.reason);
+	assert_string_not_equal("", status.text);
+	session_close(&s);
+}
+
+static void call_without_request_has_status(void **)
+{
+	struct session s = session_open(NULL);
+	struct phx_message *reply = NULL;
+	struct phx_status status;
+
+	assert_int_equal(
+		-EINVAL, phx_call(s.channel, &note_service, 0, NULL, NULL, &reply, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	assert_int_equal(-EINVAL, phx_call(NULL, &note_service, 0, NULL, NULL, &reply, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	session_close(&s);
+}
+
+static void setup_error_has_status(void **)
+{
+	struct session s = session_open(NULL);
+	struct phx_attach_options options = PHX_ATTACH_OPTIONS_INIT;
+	struct phx_channel *channel = NULL;
+	struct phx_context *ctx = NULL;
+	struct phx_status status;
+
+	memset(&status, 0x55, sizeof(status)); // nobody has to clear it
+	assert_int_equal(-EINVAL, phx_channel_open(s.ctx, NULL, NULL, &channel, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	memset(&status, 0x55, sizeof(status));
+	assert_int_equal(-EINVAL, phx_server_add(NULL, NULL, &note_service, NULL, NULL, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	memset(&status, 0x55, sizeof(status));
+	options.size = 1;
+	assert_int_equal(-EINVAL, phx_attach(&options, &ctx, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	memset(&status, 0x55, sizeof(status));
+	assert_int_equal(0, phx_channel_open(s.ctx, "local:", NULL, &channel, &status));
+	assert_int_equal(PHX_OK, status.code);
+	assert_string_equal("", status.text);
 	session_close(&s);
 }
 
@@ -180,6 +223,8 @@ int main(void)
 		cmocka_unit_test(call_blocking_ends_when_the_dataplane_dies),
 		cmocka_unit_test(call_blocking_does_not_outlive_its_deadline),
 		cmocka_unit_test(call_blocking_error_has_status),
+		cmocka_unit_test(call_without_request_has_status),
+		cmocka_unit_test(setup_error_has_status),
 		cmocka_unit_test(wait_sleeping_loses_no_bell),
 		cmocka_unit_test(fd_sleeping_loses_no_bell),
 	};

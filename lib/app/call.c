@@ -146,7 +146,7 @@ int phx_call_start(struct phx_channel *ch, struct phx_queue *q, const struct phx
 	if (phx_unlikely(rc != 0))
 		return rc;
 	if (phx_unlikely(!phx_channel_binding(ch, service, &e.binding))) {
-		rc = phx_channel_bind(ch, service, &e.binding);
+		rc = phx_channel_bind(ch, service, &e.binding, NULL);
 		if (rc)
 			return rc;
 	}

@@ -165,6 +165,18 @@ static int sync_start(struct phx_channel *ch, struct phx_queue *q,
 	}
 }
 
+// Bind the service here, where there is a status for a refusal.
+static int sync_bind(
+	struct phx_channel *ch, const struct phx_service *service, struct phx_status *status)
+{
+	uint16_t binding;
+	int rc = phx_context_check(ch->context);
+
+	if (rc == 0 && service != NULL && !phx_channel_binding(ch, service, &binding))
+		rc = phx_channel_bind(ch, service, &binding, status);
+	return rc;
+}
+
 int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t method,
 	struct phx_message *request, const struct phx_call_options *options,
 	struct phx_message **out_reply, struct phx_status *out_status)
@@ -186,9 +198,12 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 		!__builtin_add_overflow(phx_clock_ns(), options->timeout_ns, &deadline_ns) &&
 		deadline_ns > UINT64_MAX - SYNC_GRACE_NS)
 		deadline_ns = UINT64_MAX;
-	rc = sync_start(ch, q, service, method, request, options, &s, deadline_ns, &call);
+	rc = sync_bind(ch, service, &status);
+	if (rc == 0)
+		rc = sync_start(ch, q, service, method, request, options, &s, deadline_ns, &call);
 	if (rc) {
-		phx_context_end_status(ch->context, &status);
+		if (status.code == PHX_OK)
+			phx_context_end_status(ch->context, &status);
 		(void)phx_status_end(&status, rc); // rc is what it was
 		phx_message_release(request);
 	} else {

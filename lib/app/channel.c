@@ -79,7 +79,8 @@ static struct phx_binding *binding_append(
 }
 
 static int channel_bind(struct phx_context *ctx, struct phx_channel *ch,
-	const struct phx_service *service, uint16_t *out_binding) PHX_REQUIRES(ctx->control)
+	const struct phx_service *service, uint16_t *out_binding, struct phx_status *out_status)
+	PHX_REQUIRES(ctx->control)
 {
 	struct phx_attach_bind req = {.channel = ch->handle, .service = service->index};
 	uint32_t index;
@@ -87,11 +88,11 @@ static int channel_bind(struct phx_context *ctx, struct phx_channel *ch,
 
 	if (phx_channel_binding(ch, service, out_binding))
 		return 0; // another thread was faster
-	rc = phx_context_schema(ctx, service->file, &req.schema, NULL);
+	rc = phx_context_schema(ctx, service->file, &req.schema, out_status);
 	if (rc)
 		return rc;
 	rc = phx_context_request_handle(
-		ctx, &req.h, sizeof(req), PHX_ATTACH_BIND, NULL, 0, &index, NULL);
+		ctx, &req.h, sizeof(req), PHX_ATTACH_BIND, NULL, 0, &index, out_status);
 	if (rc)
 		return rc;
 	if (index > UINT16_MAX)
@@ -102,14 +103,14 @@ static int channel_bind(struct phx_context *ctx, struct phx_channel *ch,
 	return 0;
 }
 
-int phx_channel_bind(
-	struct phx_channel *ch, const struct phx_service *service, uint16_t *out_binding)
+int phx_channel_bind(struct phx_channel *ch, const struct phx_service *service,
+	uint16_t *out_binding, struct phx_status *out_status)
 {
 	struct phx_context *ctx = ch->context;
 	int rc;
 
 	phx_lock_take(&ctx->control);
-	rc = channel_bind(ctx, ch, service, out_binding);
+	rc = channel_bind(ctx, ch, service, out_binding, out_status);
 	phx_lock_give(&ctx->control);
 	return rc;
 }

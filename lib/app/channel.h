@@ -20,8 +20,8 @@ struct phx_channel {
 };
 
 // The binding of a service, asking the dataplane at first use. 0 or as phx_context_request().
-int phx_channel_bind(
-	struct phx_channel *ch, const struct phx_service *service, uint16_t *out_binding);
+int phx_channel_bind(struct phx_channel *ch, const struct phx_service *service,
+	uint16_t *out_binding, struct phx_status *out_status);
 
 // Number of a service that was bound before; false: not yet. Acquire, pairs with
 // phx_channel_bind().

@@ -323,7 +323,11 @@ static void fake_packet(struct fake_dp *dp, const union fake_packet *p)
 		return;
 	case PHX_ATTACH_BIND:
 		atomic_fetch_add(&dp->binds, 1);
-		fake_handle(dp, p->h.id, 3);
+		if (atomic_load(&dp->refuse_bind))
+			fake_refuse(dp, PHX_ATTACH_REFUSED, p->h.id, PHX_INVALID_ARGUMENT,
+				PHX_REASON_SCHEMA, "not in the schema");
+		else
+			fake_handle(dp, p->h.id, 3);
 		return;
 	case PHX_ATTACH_REGISTER:
 		fake_register(dp, &p->reg);

@@ -68,6 +68,7 @@ struct fake_dp {
 	_Atomic uint32_t registers, unregisters, goodbyes, grows;
 	struct phx_attach_hello_req hello;
 	char target[256], group[256];
+	_Atomic bool refuse_bind;
 	_Atomic uint32_t hold_register; // 1: no answer to REGISTER until it is 0
 };
 

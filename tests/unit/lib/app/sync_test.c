@@ -136,6 +136,22 @@ static void call_without_request_has_status(void **)
 	session_close(&s);
 }
 
+static void call_of_a_refused_service_has_status(void **)
+{
+	struct session s = session_open(NULL);
+	struct phx_message *reply = NULL;
+	struct phx_status status;
+
+	atomic_store(&s.dp->refuse_bind, true);
+	assert_int_equal(-EINVAL, phx_call(s.channel, &note_service, 0, note_new(s.ctx, 1, 0), NULL,
+					  &reply, &status));
+	assert_int_equal(PHX_INVALID_ARGUMENT, status.code);
+	assert_int_equal(PHX_ORIGIN_LOCAL_DATAPLANE, status.origin);
+	assert_int_equal(PHX_REASON_SCHEMA, status.reason);
+	assert_string_equal("not in the schema", status.text);
+	session_close(&s);
+}
+
 static void setup_error_has_status(void **)
 {
 	struct session s = session_open(NULL);
@@ -224,6 +240,7 @@ int main(void)
 		cmocka_unit_test(call_blocking_does_not_outlive_its_deadline),
 		cmocka_unit_test(call_blocking_error_has_status),
 		cmocka_unit_test(call_without_request_has_status),
+		cmocka_unit_test(call_of_a_refused_service_has_status),
 		cmocka_unit_test(setup_error_has_status),
 		cmocka_unit_test(wait_sleeping_loses_no_bell),
 		cmocka_unit_test(fd_sleeping_loses_no_bell),

@@ -260,6 +260,25 @@ const struct conn_up link_up_ops = {
 
 // ---- keep-alive ----
 
+// Does anybody wait for the other side?
+static bool link_is_awaited(const struct link *link)
+{
+	const struct phx_list *n;
+
+	phx_list_for_each (n, &link->paths) {
+		const struct path *path = phx_list_entry(n, struct path, link_node);
+
+		if (path->sent_count != 0 || path->state == PATH_OPENING)
+			return true;
+	}
+	phx_list_for_each (n, &link->rchannels) {
+		if (phx_list_entry(n, struct rchannel, node)->calls != 0)
+			return true;
+	}
+	return false;
+}
+
+// Whoever was heard of needs no question. An idle link asks seldom, so that it costs nothing.
 static void link_tick(struct worker *worker, struct timer *timer)
 {
 	struct link *link = phx_container_of(timer, struct link, ping);
@@ -267,15 +286,19 @@ static void link_tick(struct worker *worker, struct timer *timer)
 		atomic_load_explicit(&link->lane[PHX_LANE_SMALL]->rx_frames, memory_order_relaxed);
 	const struct phx_frame ping = {.type = PHX_FRAME_PING, .arg = worker->now_ns};
 
+	link->quiet_ticks++;
 	if (rx != link->last_rx)
-		link->pings_missed = 0;
+		link->pings_missed = link->quiet_ticks = 0;
 	link->last_rx = rx;
 	if (link->pings_missed >= LINK_PINGS_MISSED_MAX) {
 		link_fail(link, PHX_REASON_W_IDLE, -ETIMEDOUT);
 		return;
 	}
-	link->pings_missed++;
 	timer_start(&worker->timers, &link->ping, worker->now_ns + LINK_PING_NS, link_tick);
+	if (link->pings_missed == 0 && link->quiet_ticks < LINK_QUIET_TICKS &&
+		(link->quiet_ticks == 0 || !link_is_awaited(link)))
+		return;
+	link->pings_missed++;
 	link_send(link, &ping, NULL, 0);
 }
 

@@ -17,6 +17,7 @@
 #define LINK_WINDOW_CALLS 1024u
 #define LINK_WINDOW_BYTES (UINT64_C(16) << 20)
 #define LINK_PING_NS	  UINT64_C(1000000000)	// keep-alive interval; three missed = W_IDLE
+#define LINK_QUIET_TICKS  10			// intervals between questions on an idle link
 #define LINK_SINGLE_BYTES PHX_LIMIT_CHUNK_BYTES // larger messages are announced
 #define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
 #define LINK_ORPHAN_NS	  UINT64_C(2000000000)	// a lost channel's history is kept this long
@@ -33,9 +34,9 @@ struct link {
 	bool local;		// contents need no validation
 	bool client;		// this end dialled: it carries paths
 	bool down;
-	bool ping_due;
 	uint32_t pings_missed;
-	uint64_t last_rx; // rx frame count at the last tick
+	uint32_t quiet_ticks; // keep-alive intervals since the peer was heard of
+	uint64_t last_rx;     // rx frame count at the last tick
 	uint64_t opened_ns;
 	struct timer ping;
 	struct phx_list paths;	   // struct path.link_node

@@ -126,6 +126,7 @@ struct phx_queue {
 	// adaptive waiting, see wait.c
 	uint64_t spin_ns;
 	uint32_t spin_skipped;
+	bool quiet;		// the last wait timed out: the next one sleeps at once
 	_Atomic uint32_t wakes; // phx_queue_wake() calls so far
 };
 

@@ -166,7 +166,7 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 {
 	uint64_t deadline_ns = UINT64_MAX, budget, spun, now;
 	uint32_t seen, wakes;
-	bool awake;
+	bool awake = false, quiet;
 	int rc;
 
 	if (q == NULL)
@@ -176,7 +176,9 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 	wakes = atomic_load_explicit(&q->wakes, memory_order_acquire); // phx_queue_wake
 	phx_lock_take(&q->lock);
 	rc = wait_look(q, &seen);
-	budget = wait_spin_budget(q);
+	quiet = q->quiet && rc == 0;
+	q->quiet = false;
+	budget = quiet ? 0 : wait_spin_budget(q);
 	phx_lock_give(&q->lock);
 	if (rc != 0 || timeout_ns == 0)
 		return rc;
@@ -184,12 +186,22 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 		now = phx_clock_ns();
 		deadline_ns = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
 	}
-	awake = wait_awake(q, seen, deadline_ns, budget, &spun);
-	phx_lock_take(&q->lock);
-	wait_spin_learn(q, budget, spun, spun != UINT64_MAX);
-	rc = awake ? wait_look(q, &seen) : 0;
-	phx_lock_give(&q->lock);
-	return rc != 0 ? rc : wait_sleep_until(q, deadline_ns, wakes);
+	if (!quiet) {
+		awake = wait_awake(q, seen, deadline_ns, budget, &spun);
+		phx_lock_take(&q->lock);
+		wait_spin_learn(q, budget, spun, spun != UINT64_MAX);
+		rc = awake ? wait_look(q, &seen) : 0;
+		phx_lock_give(&q->lock);
+		if (rc != 0)
+			return rc;
+	}
+	rc = wait_sleep_until(q, deadline_ns, wakes);
+	if (rc == 0) {
+		phx_lock_take(&q->lock);
+		q->quiet = true;
+		phx_lock_give(&q->lock);
+	}
+	return rc;
 }
 
 // ---- descriptor ----

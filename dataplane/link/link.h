@@ -216,7 +216,7 @@ static inline struct link_table *link_table(struct worker *worker)
 // Send a control frame or a small message; queues it when the lane is full. Dead links drop it.
 void link_send(struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n);
 
-// link_client.c
+// link_client.c, client_reply.c
 int client_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason);
 void *client_sink(struct link *link, const struct phx_frame *f);
@@ -230,7 +230,7 @@ void channel_kick(struct channel *channel);
 void channel_reconsider(struct channel *channel);
 void call_unsent(struct path *path, struct call *call);
 
-// link_server.c
+// link_server.c and its parts (server.h)
 int server_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason);
 void *server_sink(struct link *link, const struct phx_frame *f);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The client end: frames that come back on a link (credit, services, replies), and what happens to
-// sent calls when a link is lost. Everything a peer sends is checked before use. Worker thread,
-// hot.
-#include "dataplane/link/link.h"
+// The client end: frames that come back on a link (credit, services), and what happens to sent
+// calls when a link is lost. Everything a peer sends is checked before use. Worker thread, hot.
+// Replies are client_reply.c.
+#include "dataplane/link/client.h"
 
 #include "lib/base/hash.h"
-#include "lib/schema/metadata.h"
-
-#include <stdlib.h>
 
 static struct path *path_find(struct link *link, uint64_t id)
 {
@@ -23,7 +20,7 @@ static struct path *path_find(struct link *link, uint64_t id)
 }
 
 // The sent call that a reply frame belongs to, or NULL (it ended meanwhile: dropped, counted).
-static struct call *call_find(struct link *link, const struct phx_frame *f)
+struct call *client_call(struct link *link, const struct phx_frame *f)
 {
 	struct path *path = path_find(link, f->channel);
 	struct call *call;
@@ -39,306 +36,12 @@ drop:
 	return NULL;
 }
 
-static void call_take_back(struct call *call)
+void client_take_back(struct call *call)
 {
 	struct path *path = call->path;
 
 	outgoing_stop(&call->out);
 	call_unsent(path, call);
-}
-
-static void bad_content(struct call *call, int rc)
-{
-	const struct call_status st = {
-		.code = rc == -E2BIG || rc == -ENOMEM ? PHX_RESOURCE_EXHAUSTED : PHX_DATA_LOSS,
-		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
-		.executed = PHX_EXECUTED_YES,
-		.reason = rc == -EILSEQ	   ? PHX_REASON_UTF8
-			  : rc == -EBADMSG ? PHX_REASON_PAYLOAD_CRC
-			  : rc == -E2BIG   ? PHX_REASON_TOO_LARGE
-			  : rc == -ENOMEM  ? PHX_REASON_NO_MEMORY
-					   : PHX_REASON_SCHEMA,
-	};
-
-	call_complete(call, &st, NULL);
-}
-
-// ---- STATUS ----
-
-static void status_fill(
-	const struct phx_frame *f, const struct iovec *iov, int n, struct call_status *st)
-{
-	*st = (struct call_status){
-		.code = f->code < PHX_CODE_COUNT ? f->code : PHX_INTERNAL,
-		.origin = f->origin < PHX_ORIGIN_COUNT ? f->origin : PHX_ORIGIN_TRANSPORT,
-		.executed = f->executed <= PHX_EXECUTED_YES ? f->executed : PHX_EXECUTED_MAYBE,
-		.reason = f->reason < PHX_REASON_COUNT ? (uint8_t)f->reason
-						       : (uint8_t)PHX_REASON_INTERNAL,
-	};
-	if (f->text_len != 0) {
-		st->text = body_part(iov, n, f->meta_len, f->text_len);
-		st->text_len = st->text != NULL ? f->text_len : 0;
-	}
-}
-
-static void reply_protobuf(struct call *call, const struct phx_frame *f, const struct iovec *iov,
-	int n, const struct call_status *st, struct reply_view *view)
-{
-	struct iovec image;
-	uint8_t *buf;
-	uint32_t len;
-	int rc;
-
-	if (n > 1 || (n == 1 && iov[0].iov_len < f->payload_len)) {
-		bad_content(call, -EPROTO);
-		return;
-	}
-	rc = message_decode(call->schema, call->output, call->session,
-		n == 1 ? iov[0].iov_base : NULL, f->payload_len, &buf, &len);
-	if (rc < 0) {
-		bad_content(call, rc);
-		return;
-	}
-	image = (struct iovec){buf, len};
-	view->iov = &image;
-	view->iov_count = 1;
-	view->msg_len = len;
-	call_complete(call, st, view);
-	free(buf);
-}
-
-// Leaves gathered in place are checked on a private copy.
-static void reply_gathered(struct call *call, const struct call_status *st, struct reply_view *view)
-{
-	uint8_t *flat = aligned_alloc(8, phx_align_up(view->msg_len + 8, 8));
-	struct iovec iov = {flat, view->msg_len};
-	uint32_t at = 0;
-	int rc = -ENOMEM;
-
-	for (int i = 0; flat != NULL && i < view->iov_count; i++) {
-		memcpy(flat + at, view->iov[i].iov_base, view->iov[i].iov_len);
-		at += (uint32_t)view->iov[i].iov_len;
-	}
-	if (flat != NULL)
-		rc = body_validate(call->schema, call->output, flat, view->msg_len);
-	view->iov = &iov;
-	view->iov_count = 1;
-	if (rc == 1)
-		call_complete(call, st, view);
-	else
-		bad_content(call, rc);
-	free(flat);
-}
-
-static void reply_small(struct link *link, struct call *call, const struct phx_frame *f,
-	const struct iovec *iov, int n)
-{
-	struct iovec payload[CONN_IOV_MAX];
-	struct reply_view view = {.meta_len = f->meta_len, .msg_len = f->payload_len};
-	struct call_status st;
-	int rc;
-
-	status_fill(f, iov, n, &st);
-	if (f->meta_len != 0) {
-		view.meta = body_part(iov, n, 0, f->meta_len);
-		if (view.meta == NULL || phx_metadata_check(view.meta, f->meta_len) != 0) {
-			bad_content(call, -EPROTO);
-			return;
-		}
-	}
-	view.has_message = (f->flags & PHX_FRAME_F_MESSAGE) != 0;
-	if (!view.has_message || st.code != PHX_OK) {
-		view.has_message = false;
-		view.msg_len = 0;
-		if (st.code == PHX_OK)
-			bad_content(call, -EPROTO); // OK without a message
-		else
-			call_complete(call, &st, &view);
-		return;
-	}
-	view.iov = payload;
-	view.iov_count =
-		body_payload(iov, n, (size_t)f->meta_len + f->text_len, payload, CONN_IOV_MAX);
-	if (phx_unlikely(f->flags & PHX_FRAME_F_PROTOBUF)) {
-		reply_protobuf(call, f, payload, view.iov_count, &st, &view);
-		return;
-	}
-	if (phx_unlikely(view.iov_count != 1)) { // only `local` hands over more than one part
-		reply_gathered(call, &st, &view);
-		return;
-	}
-	// In one part from our own pack: checked when it was copied.
-	rc = link->local ? 1
-			 : body_validate(
-				   call->schema, call->output, payload[0].iov_base, f->payload_len);
-	if (phx_unlikely(rc != 1))
-		bad_content(call, rc);
-	else
-		call_complete(call, &st, &view);
-}
-
-// ---- announced replies ----
-
-static void grant_send(struct call *call)
-{
-	const struct path *path = call->path;
-	const struct phx_frame f = {
-		.type = PHX_FRAME_GRANT,
-		.epoch = path->epoch,
-		.cookie = call->cookie,
-		.channel = path->id,
-		.sequence = call->sequence,
-	};
-
-	link_send(path->link, &f, NULL, 0);
-}
-
-static void reply_refused(struct call *call, enum phx_reason reason)
-{
-	const struct call_status st = {
-		.code = PHX_RESOURCE_EXHAUSTED,
-		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
-		.executed = PHX_EXECUTED_YES,
-		.reason = (uint8_t)reason,
-	};
-
-	channel_forget(call); // also tells the server that nobody will take the message
-	call_complete(call, &st, NULL);
-}
-
-static void reply_room(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason)
-{
-	struct call *call = phx_container_of(waiter, struct call, in.waiter);
-
-	if (offset == 0) {
-		reply_refused(call, reason);
-		return;
-	}
-	call->in.block = offset;
-	call->in.has_block = true;
-	grant_send(call);
-}
-
-static void reply_announced(
-	struct call *call, const struct phx_frame *f, const struct iovec *iov, int n)
-{
-	struct incoming *in = &call->in;
-	uint32_t offset = 0;
-	int rc;
-
-	(void)iov;
-	(void)n;
-	if (in->active || f->limit == 0) {
-		bad_content(call, -EPROTO);
-		return;
-	}
-	memset(in, 0, sizeof(*in));
-	in->active = true;
-	in->total = f->limit;
-	in->encoded = (f->flags & PHX_FRAME_F_PROTOBUF) != 0;
-	status_fill(f, NULL, 0, &call->reply_status);
-	call->in_meta_len = 0;
-	in->waiter.fn = reply_room;
-	rc = session_recv_reserve(
-		call->session, &in->waiter, in->total, true, call->deadline_ns, &offset);
-	if (rc == 1)
-		reply_room(&in->waiter, offset, PHX_REASON_NONE);
-	else if (rc < 0)
-		reply_refused(call, rc == -E2BIG ? PHX_REASON_TOO_LARGE : PHX_REASON_RECV_QUOTA);
-}
-
-static void reply_block_protobuf(struct call *call)
-{
-	struct reply_view view = {.has_message = true};
-	const struct call_status st = call->reply_status;
-	struct iovec image;
-	uint8_t *buf;
-	uint32_t len;
-	int rc = message_decode(call->schema, call->output, call->session,
-		session_recv_address(call->session, call->in.block), call->in.total, &buf, &len);
-
-	incoming_drop(&call->in, call->session);
-	if (rc < 0) {
-		bad_content(call, rc);
-		return;
-	}
-	image = (struct iovec){buf, len};
-	view.iov = &image;
-	view.iov_count = 1;
-	view.msg_len = len;
-	call_complete(call, &st, &view);
-	free(buf);
-}
-
-// One step of checking a landed reply. The call is no longer SENT then: nothing can end it twice.
-static int reply_check_step(struct call_work *work)
-{
-	struct call *call = phx_container_of(work, struct call, work);
-	int rc = incoming_check(&call->in, call->session, call->schema, call->output);
-
-	if (rc == 0)
-		return 0;
-	if (rc != 1) {
-		incoming_drop(&call->in, call->session);
-		bad_content(call, rc);
-		return 1;
-	}
-	call_complete_block(call);
-	return 1;
-}
-
-static void reply_landed(struct call *call)
-{
-	call->in.active = false;
-	call_take_back(call);
-	if (call->in.encoded) {
-		reply_block_protobuf(call);
-	} else {
-		call->work.step = reply_check_step;
-		session_work_add(call->session, &call->work);
-	}
-}
-
-void *client_sink(struct link *link, const struct phx_frame *f)
-{
-	struct call *call = call_find(link, f);
-
-	return call != NULL ? incoming_sink(&call->in, link, call->session, f) : NULL;
-}
-
-int client_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason)
-{
-	struct call *call = call_find(link, f);
-
-	(void)reason;
-	if (call == NULL || !call->in.active)
-		return 0;
-	if (f->payload_bad) {
-		incoming_drop(&call->in, call->session);
-		call_take_back(call);
-		bad_content(call, -EBADMSG);
-	} else if (incoming_landed(&call->in, f)) {
-		reply_landed(call);
-	}
-	return 0;
-}
-
-static void on_status(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n)
-{
-	struct call *call = call_find(link, f);
-
-	if (call == NULL || call->zombie)
-		return;
-	if (phx_unlikely(f->flags & PHX_FRAME_F_ANNOUNCED)) {
-		reply_announced(call, f, iov, n);
-		return;
-	}
-	incoming_drop(&call->in, call->session);
-	call_take_back(call);
-	if (phx_unlikely(f->payload_bad))
-		bad_content(call, -EBADMSG);
-	else
-		reply_small(link, call, f, iov, n);
 }
 
 // ---- credit, services ----
@@ -375,7 +78,7 @@ static void path_resolve(struct path *path, uint64_t accepted, bool known)
 		if (call == NULL)
 			continue;
 		incoming_drop(&call->in, call->session);
-		call_take_back(call);
+		client_take_back(call);
 		if (known && call->sequence > accepted) {
 			if (call->wait_for_ready && !call->zombie) {
 				struct path *again = channel_admit(call);
@@ -457,11 +160,11 @@ static void on_refused(struct link *link, struct path *path, const struct phx_fr
 		channel_reconsider(path->channel);
 		return;
 	}
-	call = call_find(link, f);
+	call = client_call(link, f);
 	if (call == NULL || call->zombie)
 		return;
-	call_take_back(call);
-	reply_small(link, call, f, NULL, 0);
+	client_take_back(call);
+	client_reply(link, call, f, NULL, 0);
 }
 
 int client_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
@@ -471,7 +174,7 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 	struct call *call;
 
 	if (phx_likely(f->type == PHX_FRAME_STATUS)) {
-		on_status(link, f, iov, n);
+		client_status(link, f, iov, n);
 		return 0;
 	}
 	path = path_find(link, f->channel);
@@ -493,7 +196,7 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 		on_refused(link, path, f);
 		return 0;
 	case PHX_FRAME_GRANT:
-		call = call_find(link, f);
+		call = client_call(link, f);
 		if (call != NULL && !call->out.started && call->out.total > LINK_SINGLE_BYTES) {
 			call->out.started = true;
 			outgoing_start(link, &call->out);

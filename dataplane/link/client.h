@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Inside the client end of links: what link_client.c and client_reply.c share. Worker thread only.
+#pragma once
+
+#include "dataplane/link/link.h"
+
+// The sent call that a reply frame belongs to, or NULL (it ended meanwhile: dropped, counted).
+struct call *client_call(struct link *link, const struct phx_frame *f);
+// The call is no longer sent: what comes for it from now on is dropped.
+void client_take_back(struct call *call);
+// STATUS of a call, its message in the frame or announced.
+void client_status(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n);
+// Complete a call with a frame that holds everything.
+void client_reply(struct link *link, struct call *call, const struct phx_frame *f,
+	const struct iovec *iov, int n);

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The client end: a channel on one link. Sending of admitted calls (hot), opening and subscribing.
+// See link.h; frames that come back are link_client.c.
+#include "dataplane/link/link.h"
+
+#include "lib/base/hash.h"
+#include "lib/base/log.h"
+
+#include <stdlib.h>
+
+#define COOKIE_NONE UINT32_MAX
+
+// ---- sending ----
+
+static int sent_grow(struct path *path)
+{
+	uint32_t size = path->sent_size == 0 ? 64 : path->sent_size * 2;
+	struct call **t = realloc(path->sent, size * sizeof(struct call *));
+	uint32_t *f;
+
+	if (t == NULL)
+		return -ENOMEM;
+	path->sent = t;
+	f = realloc(path->sent_next, size * sizeof(*f));
+	if (f == NULL)
+		return -ENOMEM;
+	path->sent_next = f;
+	for (uint32_t i = path->sent_size; i < size; i++) {
+		t[i] = NULL;
+		f[i] = i + 1 < size ? i + 1 : COOKIE_NONE;
+	}
+	path->sent_free = path->sent_size;
+	path->sent_size = size;
+	return 0;
+}
+
+static void call_out_unpinned(struct outgoing *out)
+{
+	call_unpinned(phx_container_of(out, struct call, out));
+}
+
+static void path_failed(struct path *path, struct call *call, enum phx_reason reason)
+{
+	const struct call_status st = {
+		.code = reason == PHX_REASON_NO_MEMORY ? PHX_RESOURCE_EXHAUSTED : PHX_UNAVAILABLE,
+		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
+		.executed = PHX_EXECUTED_NO,
+		.reason = (uint8_t)reason,
+	};
+
+	(void)path;
+	call_complete(call, &st, NULL);
+}
+
+static void headers_fill(const struct path *path, const struct call *call, struct phx_frame *f)
+{
+	uint64_t now = path->channel->worker->now_ns;
+
+	*f = (struct phx_frame){
+		.type = PHX_FRAME_HEADERS,
+		.flags = PHX_FRAME_F_MESSAGE | PHX_FRAME_F_HALF_CLOSE,
+		.epoch = path->epoch,
+		.service = path->bindings[call->binding].service,
+		.method = call->method,
+		.number = 1,
+		.channel = path->id,
+		.sequence = path->sequence + 1,
+		.arg = UINT64_MAX,
+		.meta_len = call->message.meta_len,
+	};
+	if (phx_unlikely(call->deadline_ns != UINT64_MAX))
+		f->arg = call->deadline_ns > now ? call->deadline_ns - now : 0;
+}
+
+// Take the call into the table of sent calls before anything can come back.
+static void sent_add(struct path *path, struct call *call, uint32_t cookie)
+{
+	path->sent_free = path->sent_next[cookie];
+	path->sent[cookie] = call;
+	path->sent_count++;
+	path->sequence++;
+	call->path = path;
+	call->cookie = cookie;
+	call->sequence = path->sequence;
+	call->state = CALL_SENT;
+}
+
+static void sent_del(struct call *call)
+{
+	struct path *path = call->path;
+
+	path->sent[call->cookie] = NULL;
+	path->sent_next[call->cookie] = path->sent_free;
+	path->sent_free = call->cookie;
+	path->sent_count--;
+	call->path = NULL;
+}
+
+void call_unsent(struct path *path, struct call *call)
+{
+	(void)path;
+	sent_del(call);
+	call->state = CALL_QUEUED;
+}
+
+static void out_fill(struct path *path, struct call *call, uint64_t size, bool encoded)
+{
+	struct outgoing *out = &call->out;
+
+	out->unpinned = call_out_unpinned;
+	out->message = &call->message;
+	out->session = call->session;
+	out->position = 0;
+	out->total = size;
+	out->channel = path->id;
+	out->sequence = call->sequence;
+	out->epoch = path->epoch;
+	out->cookie = call->cookie;
+	out->is_reply = false;
+	out->encoded = encoded;
+	out->started = false;
+	out->sent = NULL;
+}
+
+// The message itself follows on the bulk lane after GRANT (outgoing_start).
+static void send_announced(struct path *path, struct call *call, struct phx_frame *f)
+{
+	struct iovec iov = {call->message.extra, call->message.meta_len};
+
+	f->flags =
+		PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE | (f->flags & PHX_FRAME_F_PROTOBUF);
+	f->limit = (uint32_t)call->out.total;
+	link_send(path->link, f, &iov, iov.iov_len != 0);
+}
+
+void path_send(struct path *path, struct call *call)
+{
+	struct iovec iov[CONN_IOV_MAX];
+	struct phx_frame f;
+	uint64_t size, covered;
+	uint32_t cookie;
+	int n = 0, rc;
+
+	path->admitted--;
+	if (phx_unlikely(path->state != PATH_OPEN)) {
+		struct path *again = channel_admit(call);
+
+		if (again != NULL)
+			path_send(again, call);
+		return;
+	}
+	if (phx_unlikely(path->sent_size == 0 || path->sent_free == COOKIE_NONE) &&
+		sent_grow(path) != 0) {
+		path_failed(path, call, PHX_REASON_NO_MEMORY);
+		return;
+	}
+	cookie = path->sent_free;
+	headers_fill(path, call, &f);
+	f.cookie = cookie;
+	if (phx_unlikely(!path->bindings[call->binding].image)) {
+		if (message_encode(call->schema, call->input, call->session, &call->message) != 0) {
+			path_failed(path, call, PHX_REASON_NO_MEMORY);
+			return;
+		}
+		f.flags |= PHX_FRAME_F_PROTOBUF;
+	}
+	size = message_size(&call->message);
+	conn_count(&path->channel->calls, 1);
+	conn_count(&path->channel->bytes_out, size);
+	conn_count(&path->link->calls_out, 1);
+	sent_add(path, call, cookie);
+	out_fill(path, call, size, (f.flags & PHX_FRAME_F_PROTOBUF) != 0);
+	path->bytes_sent += size;
+	if (phx_unlikely(size > LINK_SINGLE_BYTES)) {
+		send_announced(path, call, &f);
+		return;
+	}
+	f.payload_len = (uint32_t)size;
+	if (f.meta_len != 0)
+		iov[n++] = (struct iovec){call->message.extra, f.meta_len};
+	n += message_iov(&call->message, session_source(path->channel->session), 0, size, iov + n,
+		CONN_IOV_MAX - n, &covered);
+	rc = outgoing_send_whole(path->link, &f, iov, n, &call->out);
+	if (phx_likely(rc >= 0))
+		return;
+	// No room on the lane, or it is dying: nothing left, so the sequence is free again.
+	sent_del(call);
+	call->state = CALL_QUEUED;
+	path->sequence--;
+	path->bytes_sent -= size;
+	if (rc == -EAGAIN)
+		path->link->small_blocked = true;
+	phx_list_add_head(&path->channel->bindings[call->binding].pending, &call->node);
+}
+
+void channel_forget(struct call *call)
+{
+	struct path *path = call->path;
+	struct phx_frame f;
+
+	phx_list_del(&call->node);
+	phx_list_del(&call->work.node); // a landed reply that is being checked
+	incoming_drop(&call->in, call->session);
+	if (call->state != CALL_SENT || path == NULL)
+		return;
+	if (path->link != NULL) {
+		f = (struct phx_frame){
+			.type = PHX_FRAME_CANCEL,
+			.epoch = path->epoch,
+			.cookie = call->cookie,
+			.channel = path->id,
+			.sequence = call->sequence,
+		};
+		link_send(path->link, &f, NULL, 0);
+	}
+	outgoing_stop(&call->out);
+	sent_del(call);
+}
+
+// ---- paths ----
+
+static uint64_t random_id(void)
+{
+	uint64_t id = 0;
+
+	while (id == 0) {
+		if (phx_random_bytes(&id, sizeof(id)) != 0)
+			id = phx_mix64((uint64_t)(uintptr_t)&id ^ phx_clock_ns());
+	}
+	return id;
+}
+
+static void path_open(struct path *path)
+{
+	struct iovec iov = {path->channel->group, strlen(path->channel->group)};
+	const struct phx_frame f = {
+		.type = PHX_FRAME_OPEN,
+		.epoch = path->epoch,
+		.channel = path->id,
+		.sequence = path->sequence,
+		.payload_len = (uint32_t)iov.iov_len,
+	};
+
+	link_send(path->link, &f, &iov, iov.iov_len != 0);
+	for (uint32_t i = 0; i < path->channel->binding_count; i++)
+		path_subscribe(path, i);
+}
+
+static void path_attach(struct path *path, struct link *link)
+{
+	path->link = link;
+	path->state = PATH_OPENING;
+	path->epoch++;
+	phx_list_add_tail(&link->paths, &path->link_node);
+	phx_list_add_tail(&link->path_bucket[phx_mix64(path->id) % LINK_BUCKETS], &path->bucket);
+	path_open(path);
+}
+
+int path_create(struct channel *channel, struct link *link)
+{
+	struct phx_list *n;
+	struct path *path;
+
+	// A path that lost its link goes on over this one.
+	phx_list_for_each (n, &channel->paths) {
+		path = phx_list_entry(n, struct path, node);
+		if (path->state == PATH_LOST) {
+			path_attach(path, link);
+			return 0;
+		}
+	}
+	path = calloc(1, sizeof(*path));
+	if (path == NULL)
+		return -ENOMEM;
+	path->bindings = calloc(phx_max(channel->binding_size, 1u), sizeof(*path->bindings));
+	if (path->bindings == NULL) {
+		free(path);
+		return -ENOMEM;
+	}
+	path->channel = channel;
+	path->id = random_id();
+	path->sent_free = COOKIE_NONE;
+	phx_list_init(&path->link_node);
+	phx_list_init(&path->bucket);
+	timer_init(&path->resolve);
+	phx_list_add_tail(&channel->paths, &path->node);
+	channel->path_count++;
+	if (channel->next_path == NULL)
+		channel->next_path = path;
+	path_attach(path, link);
+	return 0;
+}
+
+void path_destroy(struct path *path)
+{
+	timer_stop(&path->channel->worker->timers, &path->resolve);
+	phx_list_del(&path->link_node);
+	phx_list_del(&path->bucket);
+	free(path->bindings);
+	free(path->sent);
+	free(path->sent_next);
+	free(path);
+}
+
+void path_subscribe(struct path *path, uint32_t binding)
+{
+	const struct channel_binding *b = &path->channel->bindings[binding];
+	const char *name = phx_schema_service_name(b->schema, b->service);
+	struct iovec iov[2] = {
+		{path->channel->group, strlen(path->channel->group) + 1},
+		{(void *)(uintptr_t)name, strlen(name)},
+	};
+	const struct phx_frame f = {
+		.type = PHX_FRAME_SUBSCRIBE,
+		.epoch = path->epoch,
+		.service = binding,
+		.channel = path->id,
+		.payload_len = (uint32_t)(iov[0].iov_len + iov[1].iov_len),
+	};
+
+	path->bindings[binding].state = SERVICE_ASKED;
+	link_send(path->link, &f, iov, 2);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Inside the server end of links: what link_server.c, server_open.c, server_service.c,
+// server_request.c and server_reply.c share. Worker thread only.
+#pragma once
+
+#include "dataplane/link/link.h"
+
+struct rchannel *rchannel_find(struct link *link, uint64_t id);
+struct rcall *rcall_find(struct rchannel *rc, uint64_t sequence);
+// A call is over: its credit goes back, told in steps of half a window.
+void rchannel_credit(struct rchannel *rc, uint32_t bytes);
+// End every call of the channel; those that only wait for the transport end later.
+void rchannel_end(struct rchannel *rc, enum phx_reason reason);
+// Take it out of every list and free it; replies still in hand find nobody.
+void rchannel_free(struct rchannel *rc);
+// The call leaves its channel; its credit goes back.
+void rcall_detach(struct rcall *r);
+// The peer has given the request up, or its link is lost.
+void request_end(struct rcall *r, enum phx_reason reason);
+// REFUSED for a channel (sequence 0), else STATUS for a call that reached no session.
+void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
+	enum phx_code code, enum phx_reason reason);
+
+// Frames. 0, or -EPROTO and *reason: the link must die.
+int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *reason);
+int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
+	enum phx_reason *reason);
+int server_headers(struct link *link, struct rchannel *rc, const struct phx_frame *f,
+	const struct iovec *iov, int n, enum phx_reason *reason);

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The server end: channels that peers open, kept as orphans for a while when their link is lost, so
+// that a new link can tell what was accepted. Worker thread.
+#include "dataplane/link/server.h"
+
+#include "lib/base/hash.h"
+
+#include <stdlib.h>
+
+void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
+	enum phx_code code, enum phx_reason reason)
+{
+	const struct phx_frame f = {
+		.type = sequence == 0 ? PHX_FRAME_REFUSED : PHX_FRAME_STATUS,
+		.flags = PHX_FRAME_F_REPLY,
+		.code = (uint8_t)code,
+		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+		.executed = PHX_EXECUTED_NO,
+		.reason = (uint16_t)reason,
+		.epoch = to->epoch,
+		.cookie = to->cookie,
+		.channel = to->channel,
+		.sequence = sequence,
+	};
+
+	link_send(link, &f, NULL, 0);
+}
+
+static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f)
+{
+	struct link_table *table = link_table(link->worker);
+	struct phx_list *n;
+
+	phx_list_for_each (n, &table->orphans) {
+		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
+
+		if (rc->id == f->channel && rc->epoch < f->epoch &&
+			memcmp(rc->uuid, link->peer_uuid, sizeof(rc->uuid)) == 0) {
+			timer_stop(&link->worker->timers, &rc->expiry);
+			phx_list_del(n);
+			return rc;
+		}
+	}
+	return NULL;
+}
+
+static struct rchannel *rchannel_create(struct link *link, const struct phx_frame *f)
+{
+	struct rchannel *rc = calloc(1, sizeof(*rc));
+
+	if (rc == NULL)
+		return NULL;
+	rc->id = f->channel;
+	memcpy(rc->uuid, link->peer_uuid, sizeof(rc->uuid));
+	timer_init(&rc->expiry);
+	phx_list_init(&rc->node);
+	phx_list_init(&rc->bucket);
+	phx_list_init(&rc->subscriptions);
+	for (int i = 0; i < RCHANNEL_BUCKETS; i++)
+		phx_list_init(&rc->calls_bucket[i]);
+	return rc;
+}
+
+int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *reason)
+{
+	struct phx_frame opened = {
+		.type = PHX_FRAME_OPENED,
+		.epoch = f->epoch,
+		.channel = f->channel,
+	};
+	struct rchannel *rc;
+
+	if (rchannel_find(link, f->channel) != NULL || f->epoch == 0) {
+		*reason = PHX_REASON_W_STATE;
+		return -EPROTO;
+	}
+	if (link->rchannel_count >= PHX_LIMIT_CHANNELS_MAX * 16) {
+		server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY);
+		return 0;
+	}
+	rc = orphan_take(link, f);
+	if (rc == NULL) {
+		rc = rchannel_create(link, f);
+		if (rc == NULL) {
+			server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY);
+			return 0;
+		}
+		if (f->epoch > 1)
+			opened.code = PHX_NOT_FOUND; // history unknown
+	}
+	rc->link = link;
+	rc->epoch = f->epoch;
+	rc->completed = rc->accepted - rc->calls;
+	rc->bytes = rc->bytes_done = 0;
+	link->rchannel_count++;
+	phx_list_add_tail(&link->rchannels, &rc->node);
+	phx_list_add_tail(&link->rchannel_bucket[phx_mix64(rc->id) % LINK_BUCKETS], &rc->bucket);
+	opened.sequence = rc->accepted;
+	opened.limit = (uint32_t)(rc->completed + LINK_WINDOW_CALLS - rc->accepted);
+	opened.arg = LINK_WINDOW_BYTES;
+	rc->limit_told = rc->completed + LINK_WINDOW_CALLS;
+	rc->bytes_told = LINK_WINDOW_BYTES;
+	link_send(link, &opened, NULL, 0);
+	return 0;
+}
+
+void rchannel_end(struct rchannel *rc, enum phx_reason reason)
+{
+	for (int i = 0; i < RCHANNEL_BUCKETS; i++) {
+		struct phx_list *n, *tmp;
+
+		phx_list_for_each_safe (n, tmp, &rc->calls_bucket[i]) {
+			request_end(phx_list_entry(n, struct rcall, bucket), reason);
+		}
+	}
+}
+
+void rchannel_free(struct rchannel *rc)
+{
+	struct phx_list *n, *tmp;
+
+	for (int i = 0; i < RCHANNEL_BUCKETS; i++) {
+		phx_list_for_each_safe (n, tmp, &rc->calls_bucket[i]) {
+			struct rcall *r = phx_list_entry(n, struct rcall, bucket);
+
+			phx_list_del(n);
+			r->rchannel = NULL; // its reply finds nobody
+		}
+	}
+	while ((n = phx_list_pop(&rc->subscriptions)) != NULL)
+		free(phx_list_entry(n, struct subscription, node));
+	phx_list_del(&rc->node);
+	phx_list_del(&rc->bucket);
+	free(rc);
+}
+
+// ---- loss ----
+
+static void orphan_expired(struct worker *worker, struct timer *timer)
+{
+	(void)worker;
+	rchannel_free(phx_container_of(timer, struct rchannel, expiry));
+}
+
+void rchannel_expire(struct link_table *table)
+{
+	struct phx_list *n;
+
+	while ((n = phx_list_first(&table->orphans)) != NULL) {
+		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
+
+		timer_stop(&table->worker->timers, &rc->expiry);
+		rchannel_free(rc);
+	}
+}
+
+void server_lost(struct link *link, enum phx_reason reason)
+{
+	struct link_table *table = link_table(link->worker);
+	struct phx_list *n;
+
+	while ((n = phx_list_pop(&link->replies)) != NULL) {
+		struct rcall *r = phx_list_entry(n, struct rcall, node);
+
+		rcall_detach(r);
+		rcall_released(r);
+	}
+	while ((n = phx_list_first(&link->rchannels)) != NULL) {
+		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
+		struct phx_list *s;
+
+		phx_list_del(n);
+		phx_list_del(&rc->bucket);
+		rc->link = NULL;
+		rchannel_end(rc, reason);
+		while ((s = phx_list_pop(&rc->subscriptions)) != NULL)
+			free(phx_list_entry(s, struct subscription, node));
+		phx_list_add_tail(&table->orphans, &rc->node);
+		timer_start(&link->worker->timers, &rc->expiry,
+			link->worker->now_ns + LINK_ORPHAN_NS, orphan_expired);
+	}
+}

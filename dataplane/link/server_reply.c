@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The server end: replies of local sessions on their way to peers, and requests that a peer gives
+// up. Worker thread, hot.
+#include "dataplane/link/server.h"
+
+#include <stdlib.h>
+
+static void rcall_out_unpinned(struct outgoing *out)
+{
+	struct rcall *r = phx_container_of(out, struct rcall, out);
+
+	if (out->position < out->total)
+		return; // chunks are still to come
+	rcall_detach(r);
+	rcall_released(r);
+}
+
+static void status_frame(const struct rcall *r, struct phx_frame *f)
+{
+	*f = (struct phx_frame){
+		.type = PHX_FRAME_STATUS,
+		.flags = PHX_FRAME_F_REPLY,
+		.code = r->status.code,
+		.origin = r->status.origin,
+		.executed = r->status.executed,
+		.reason = r->status.reason,
+		.epoch = r->rchannel->epoch,
+		.cookie = r->cookie,
+		.channel = r->rchannel->id,
+		.sequence = r->sequence,
+		.meta_len = r->message.meta_len,
+		.text_len = r->status.text_len,
+	};
+}
+
+static int status_send(struct rcall *r)
+{
+	struct link *link = r->rchannel->link;
+	struct iovec iov[CONN_IOV_MAX];
+	struct phx_frame f;
+	uint64_t size = r->status.code == PHX_OK ? message_size(&r->message) : 0, covered;
+	int n = 0;
+
+	status_frame(r, &f);
+	if (f.meta_len != 0)
+		iov[n++] = (struct iovec){r->message.extra, f.meta_len};
+	if (f.text_len != 0)
+		iov[n++] = (struct iovec){(void *)(uintptr_t)r->status.text, f.text_len};
+	if (r->status.code == PHX_OK)
+		f.flags |= PHX_FRAME_F_MESSAGE;
+	if (r->message.encoded != NULL)
+		f.flags |= PHX_FRAME_F_PROTOBUF;
+	r->out.unpinned = rcall_out_unpinned;
+	r->out.message = &r->message;
+	r->out.session = r->session;
+	r->out.position = 0;
+	r->out.total = size;
+	r->out.channel = f.channel;
+	r->out.sequence = f.sequence;
+	r->out.epoch = f.epoch;
+	r->out.cookie = f.cookie;
+	r->out.is_reply = true;
+	r->out.started = false;
+	r->out.encoded = r->message.encoded != NULL;
+	if (phx_unlikely(size > LINK_SINGLE_BYTES)) {
+		f.flags = (f.flags & ~PHX_FRAME_F_MESSAGE) | PHX_FRAME_F_ANNOUNCED;
+		f.limit = (uint32_t)size;
+		link_send(link, &f, iov, n);
+		return 1;
+	}
+	f.payload_len = (uint32_t)size;
+	n += message_iov(&r->message, session_source(r->session), 0, size, iov + n,
+		CONN_IOV_MAX - n, &covered);
+	r->out.position = size;
+	return outgoing_send_whole(link, &f, iov, n, &r->out);
+}
+
+void rcall_send(struct rcall *r)
+{
+	struct rchannel *rc = r->rchannel;
+	int status;
+
+	if (rc == NULL || rc->link == NULL || rc->link->down) {
+		rcall_detach(r);
+		rcall_released(r);
+		return;
+	}
+	if (!r->peer_image && r->status.code == PHX_OK &&
+		message_encode(r->schema, r->output, r->session, &r->message) != 0) {
+		r->status = (struct call_status){
+			.code = PHX_INTERNAL,
+			.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+			.executed = PHX_EXECUTED_YES,
+			.reason = PHX_REASON_NO_MEMORY,
+		};
+	}
+	if (phx_unlikely(!phx_list_empty(&rc->link->replies))) {
+		phx_list_add_tail(&rc->link->replies, &r->node);
+		return;
+	}
+	status = status_send(r);
+	if (phx_likely(status >= 0))
+		return;
+	if (status == -EAGAIN) {
+		rc->link->small_blocked = true;
+		phx_list_add_tail(&rc->link->replies, &r->node);
+		return;
+	}
+	rcall_detach(r);
+	rcall_released(r);
+}
+
+void server_writable(struct link *link)
+{
+	struct phx_list *n;
+
+	while ((n = phx_list_first(&link->replies)) != NULL) {
+		struct rcall *r = phx_list_entry(n, struct rcall, node);
+		int status;
+
+		phx_list_del(n);
+		status = status_send(r);
+		if (status == -EAGAIN) {
+			link->small_blocked = true;
+			phx_list_add_head(&link->replies, n);
+			return;
+		}
+		if (status < 0) {
+			rcall_detach(r);
+			rcall_released(r);
+		}
+	}
+}
+
+void rcall_forget(struct rcall *r)
+{
+	incoming_drop(&r->in, r->session);
+	free(r->in_meta);
+	r->in_meta = NULL;
+	rcall_detach(r);
+}
+
+// ---- given up ----
+
+// A reply on its way that nobody will take: stop it. One that a transport still reads ends later.
+static void reply_abandon(struct rcall *r)
+{
+	if (r->out.total <= LINK_SINGLE_BYTES)
+		return; // in one frame: it has left, or ends with its link
+	outgoing_stop(&r->out);
+	r->out.position = r->out.total;
+	if (r->out.in_place != 0)
+		return;
+	rcall_detach(r);
+	rcall_released(r);
+}
+
+void request_end(struct rcall *r, enum phx_reason reason)
+{
+	if (r->state == RCALL_REPLYING)
+		reply_abandon(r);
+	else
+		rcall_cancel(r, reason);
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The server end: requests into local sessions, in one frame or announced. Everything a peer sends
+// is checked before use. Worker thread, hot.
+#include "dataplane/link/server.h"
+
+#include "lib/schema/metadata.h"
+
+#include <stdlib.h>
+
+static const struct service_instance *instance_pick(
+	struct worker *worker, const struct service_set *set, uint32_t id)
+{
+	struct link_table *table = link_table(worker);
+	const struct service_entry *e;
+
+	if (id >= set->count)
+		return NULL;
+	e = &set->entries[id];
+	for (uint32_t i = 0; i < e->instance_count; i++) {
+		const struct service_instance *in =
+			&e->instances[(table->round + i) % e->instance_count];
+
+		if (in->worker == worker->index) {
+			table->round += i + 1;
+			return in;
+		}
+	}
+	return NULL;
+}
+
+static void rcall_enter(
+	struct rchannel *rc, struct rcall *r, const struct phx_frame *f, uint64_t now_ns)
+{
+	r->rchannel = rc;
+	r->sequence = f->sequence;
+	r->cookie = f->cookie;
+	r->bytes = f->payload_len;
+	if (f->arg != UINT64_MAX && f->arg < UINT64_MAX - now_ns)
+		r->deadline_ns = now_ns + f->arg;
+	rc->calls++;
+	phx_list_add_tail(&rc->calls_bucket[f->sequence % RCHANNEL_BUCKETS], &r->bucket);
+}
+
+// Answer a request that did not reach a session.
+static void headers_refuse(
+	struct rchannel *rc, const struct phx_frame *f, enum phx_code code, enum phx_reason reason)
+{
+	rc->calls++;
+	server_refuse(rc->link, f, f->sequence, code, reason);
+	rchannel_credit(rc, f->payload_len);
+}
+
+static void rcall_bad(struct rcall *r, int rc)
+{
+	r->status = (struct call_status){
+		.code = rc == -E2BIG || rc == -ENOMEM ? PHX_RESOURCE_EXHAUSTED
+			: rc == -EPROTO		      ? PHX_INVALID_ARGUMENT
+						      : PHX_DATA_LOSS,
+		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+		.executed = PHX_EXECUTED_NO,
+		.reason = rc == -EILSEQ	   ? PHX_REASON_UTF8
+			  : rc == -EBADMSG ? PHX_REASON_PAYLOAD_CRC
+			  : rc == -E2BIG   ? PHX_REASON_TOO_LARGE
+			  : rc == -ENOMEM  ? PHX_REASON_RECV_QUOTA
+					   : PHX_REASON_SCHEMA,
+	};
+	r->state = RCALL_REPLYING;
+	rcall_send(r);
+}
+
+// Leaves gathered in place are checked where they were copied to: the receive heap, or private
+// memory when that has no room.
+static void request_gathered(struct rcall *r, const struct iovec *iov, int n, uint32_t len,
+	const void *meta, uint16_t meta_len)
+{
+	struct iovec flat = {NULL, len};
+	uint32_t at = 0;
+	int rc;
+
+	if (meta_len == 0 && rcall_take_image(r, iov, n, len) == 0) {
+		rc = body_validate(
+			r->schema, r->input, session_recv_address(r->session, r->block), len);
+		if (rc == 1)
+			rcall_deliver(r, NULL, 0, len, NULL, 0);
+		else
+			rcall_bad(r, rc);
+		return;
+	}
+	flat.iov_base = aligned_alloc(8, phx_align_up(len + 8, 8));
+	if (flat.iov_base == NULL) {
+		rcall_bad(r, -ENOMEM);
+		return;
+	}
+	for (int i = 0; i < n; i++) {
+		memcpy((char *)flat.iov_base + at, iov[i].iov_base, iov[i].iov_len);
+		at += (uint32_t)iov[i].iov_len;
+	}
+	rc = body_validate(r->schema, r->input, flat.iov_base, len);
+	if (rc == 1)
+		rcall_deliver(r, &flat, 1, len, meta, meta_len);
+	else
+		rcall_bad(r, rc);
+	free(flat.iov_base);
+}
+
+static void request_small(struct link *link, struct rcall *r, const struct phx_frame *f,
+	const struct iovec *iov, int n)
+{
+	struct iovec payload[CONN_IOV_MAX];
+	const void *meta = NULL;
+	uint8_t *buf;
+	uint32_t len;
+	int count, rc;
+
+	if (phx_unlikely(f->meta_len != 0)) {
+		meta = body_part(iov, n, 0, f->meta_len);
+		if (meta == NULL || phx_metadata_check(meta, f->meta_len) != 0) {
+			rcall_bad(r, -EPROTO);
+			return;
+		}
+	}
+	count = body_payload(iov, n, (size_t)f->meta_len + f->text_len, payload, CONN_IOV_MAX);
+	if (phx_unlikely(f->flags & PHX_FRAME_F_PROTOBUF)) {
+		r->peer_image = false;
+		rc = count > 1 ? -EPROTO
+			       : message_decode(r->schema, r->input, r->session,
+					 count == 1 ? payload[0].iov_base : NULL, f->payload_len,
+					 &buf, &len);
+		if (rc < 0) {
+			rcall_bad(r, rc);
+			return;
+		}
+		payload[0] = (struct iovec){buf, len};
+		rcall_deliver(r, payload, 1, len, meta, f->meta_len);
+		free(buf);
+		return;
+	}
+	if (phx_unlikely(count != 1)) { // only `local` hands over more than one part
+		request_gathered(r, payload, count, f->payload_len, meta, f->meta_len);
+		return;
+	}
+	// In one part from our own pack: checked when it was copied.
+	rc = link->local ? 1
+			 : body_validate(r->schema, r->input, payload[0].iov_base, f->payload_len);
+	if (phx_unlikely(rc != 1))
+		rcall_bad(r, rc);
+	else
+		rcall_deliver(r, payload, 1, f->payload_len, meta, f->meta_len);
+}
+
+// ---- announced requests ----
+
+static void request_grant(struct rcall *r)
+{
+	const struct phx_frame f = {
+		.type = PHX_FRAME_GRANT,
+		.flags = PHX_FRAME_F_REPLY,
+		.epoch = r->rchannel->epoch,
+		.cookie = r->cookie,
+		.channel = r->rchannel->id,
+		.sequence = r->sequence,
+	};
+
+	link_send(r->rchannel->link, &f, NULL, 0);
+}
+
+static void request_room(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason)
+{
+	struct rcall *r = phx_container_of(waiter, struct rcall, in.waiter);
+
+	(void)reason;
+	if (offset == 0) {
+		r->in.active = false;
+		rcall_bad(r, -ENOMEM);
+		return;
+	}
+	r->in.block = offset;
+	r->in.has_block = true;
+	request_grant(r);
+}
+
+static void request_announced(
+	struct rcall *r, const struct phx_frame *f, const struct iovec *iov, int n)
+{
+	struct incoming *in = &r->in;
+	uint32_t offset = 0;
+	int rc;
+
+	r->in_meta = NULL;
+	if (f->meta_len != 0) {
+		const void *meta = body_part(iov, n, 0, f->meta_len);
+
+		r->in_meta = malloc(f->meta_len);
+		if (r->in_meta == NULL || meta == NULL ||
+			phx_metadata_check(meta, f->meta_len) != 0) {
+			rcall_bad(r, -EPROTO);
+			return;
+		}
+		memcpy(r->in_meta, meta, f->meta_len);
+		r->meta_len = f->meta_len;
+	}
+	in->active = true;
+	in->total = f->limit;
+	in->encoded = (f->flags & PHX_FRAME_F_PROTOBUF) != 0;
+	in->waiter.fn = request_room;
+	rc = session_recv_reserve(r->session, &in->waiter,
+		(uint32_t)phx_align_up(f->limit, 8) + f->meta_len, false, r->deadline_ns, &offset);
+	if (rc == 1)
+		request_room(&in->waiter, offset, PHX_REASON_NONE);
+	else if (rc < 0)
+		rcall_bad(r, rc);
+}
+
+// ---- HEADERS ----
+
+int server_headers(struct link *link, struct rchannel *rc, const struct phx_frame *f,
+	const struct iovec *iov, int n, enum phx_reason *reason)
+{
+	struct worker *worker = link->worker;
+	const struct service_set *set;
+	const struct service_instance *in;
+	struct rcall *r;
+
+	// Sequences come in order on the small lane; anything else is a replay or a lie.
+	if (phx_unlikely(f->sequence != rc->accepted + 1)) {
+		*reason = PHX_REASON_W_CALLID;
+		return -EPROTO;
+	}
+	if (phx_unlikely(f->sequence > rc->limit_told)) {
+		*reason = PHX_REASON_W_CREDIT;
+		return -EPROTO;
+	}
+	rc->accepted = f->sequence;
+	conn_count(&link->calls_in, 1);
+	if (phx_unlikely((f->flags & PHX_FRAME_F_HALF_CLOSE) == 0 ||
+			 (f->flags & (PHX_FRAME_F_MESSAGE | PHX_FRAME_F_ANNOUNCED)) == 0)) {
+		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED);
+		return 0;
+	}
+	set = atomic_load_explicit(worker->services, memory_order_acquire);
+	in = instance_pick(worker, set, f->service);
+	if (phx_unlikely(in == NULL)) {
+		headers_refuse(rc, f, PHX_UNAVAILABLE, PHX_REASON_SERVICE_DOWN);
+		return 0;
+	}
+	if (phx_unlikely(f->method >= phx_schema_method_count(in->schema, in->service))) {
+		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED);
+		return 0;
+	}
+	r = rcall_create(in->session, in->handle, f->method);
+	if (phx_unlikely(r == NULL)) {
+		headers_refuse(rc, f, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_CREDIT);
+		return 0;
+	}
+	r->peer_image = true;
+	rcall_enter(rc, r, f, worker->now_ns);
+	if (phx_unlikely(f->payload_bad))
+		rcall_bad(r, -EBADMSG);
+	else if (phx_likely((f->flags & PHX_FRAME_F_MESSAGE) != 0))
+		request_small(link, r, f, iov, n);
+	else
+		request_announced(r, f, iov, n);
+	return 0;
+}
+
+// ---- chunks of announced requests ----
+
+static struct rcall *frame_rcall(struct link *link, const struct phx_frame *f)
+{
+	struct rchannel *rc = rchannel_find(link, f->channel);
+
+	if (rc == NULL || f->epoch != rc->epoch)
+		return NULL;
+	return rcall_find(rc, f->sequence);
+}
+
+void *server_sink(struct link *link, const struct phx_frame *f)
+{
+	struct rcall *r = frame_rcall(link, f);
+
+	return r != NULL ? incoming_sink(&r->in, link, r->session, f) : NULL;
+}
+
+static void request_complete(struct rcall *r)
+{
+	const void *meta = r->in_meta;
+	uint8_t *buf;
+	uint32_t len;
+	int rc;
+
+	if (!r->in.encoded) {
+		uint8_t *base = session_recv_address(r->session, r->in.block);
+
+		r->block = r->in.block;
+		r->has_block = true;
+		r->in.has_block = false;
+		if (r->meta_len != 0)
+			memcpy(base + phx_align_up(r->in.total, 8), meta, r->meta_len);
+		free(r->in_meta);
+		r->in_meta = NULL;
+		rcall_deliver(r, NULL, 0, r->in.total, NULL, r->meta_len);
+		return;
+	}
+	r->peer_image = false;
+	rc = message_decode(r->schema, r->input, r->session,
+		session_recv_address(r->session, r->in.block), r->in.total, &buf, &len);
+	incoming_drop(&r->in, r->session);
+	if (rc < 0) {
+		rcall_bad(r, rc);
+		return;
+	}
+	// Decoded images of any size go through a block of their own.
+	rc = rcall_take_image(r, &(struct iovec){buf, len}, 1, len);
+	free(buf);
+	if (rc < 0)
+		rcall_bad(r, rc);
+	else
+		rcall_deliver(r, NULL, 0, len, NULL, 0);
+}
+
+static int request_check_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = incoming_check(&r->in, r->session, r->schema, r->input);
+
+	if (rc == 0)
+		return 0;
+	if (rc != 1) {
+		incoming_drop(&r->in, r->session);
+		rcall_bad(r, rc);
+	} else {
+		request_complete(r);
+	}
+	return 1;
+}
+
+int server_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason)
+{
+	struct rcall *r = frame_rcall(link, f);
+
+	(void)reason;
+	if (r == NULL || !r->in.active)
+		return 0;
+	if (f->payload_bad) {
+		incoming_drop(&r->in, r->session);
+		rcall_bad(r, -EBADMSG);
+		return 0;
+	}
+	if (!incoming_landed(&r->in, f))
+		return 0;
+	r->in.active = false;
+	if (r->in.encoded) {
+		request_complete(r);
+		return 0;
+	}
+	r->work.step = request_check_step;
+	session_work_add(r->session, &r->work);
+	return 0;
+}

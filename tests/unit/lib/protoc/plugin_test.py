@@ -89,6 +89,35 @@ def test_odd_files_compile(tmp):
     compiles(tmp, "x.phx.c", "sub/1-dir.file.phx.c", "sub/user.phx.c")
 
 
+def test_streams_beside_unary_methods_leave_those_whole(tmp):
+    code, out = generate(tmp, '''syntax = "proto3";
+        option java_multiple_files = true;
+        option java_package = "org.example";
+        option objc_class_prefix = "HLW";
+        package helloworld;
+        service Greeter {
+          rpc SayHello (HelloRequest) returns (HelloReply) {}
+          rpc SayHelloStreamReply (HelloRequest) returns (stream HelloReply) {}
+          rpc SayHelloBidiStream (stream HelloRequest) returns (stream HelloReply) {}
+        }
+        message HelloRequest { string name = 1; }
+        message HelloReply { string message = 1; }''', "helloworld.proto")
+    assert code == 0, out
+    assert out.count("no stubs are generated") == 2, out
+    with open(tmp + "/helloworld.phx.h") as f:
+        header = f.read()
+    assert "static inline int helloworld_Greeter_SayHello(" in header
+    assert "static inline int helloworld_Greeter_SayHelloStreamReply(" not in header
+    assert "(*SayHello)(" in header and "(*SayHelloBidiStream)(" not in header
+    assert "helloworld_Greeter_method_SayHelloBidiStream = 2" in header
+    compiles(tmp, "helloworld.phx.c")
+    greeter = os.path.join(peer.HERE, "../../../../doc/examples/greeter")
+    flags = ["-I" + tmp] + ["-I" + i for i in INCLUDES]
+    for role in ("client", "server"):
+        subprocess.run(["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"] + flags +
+                       [os.path.join(greeter, f"greeter_{role}.c")], check=True)
+
+
 def test_proto2_is_refused_by_name(tmp):
     for text, word in (('syntax = "proto2"; message A { optional int32 a = 1; }', "proto2"),
                        ('message A { optional int32 a = 1; }', "proto2")):

@@ -2,6 +2,8 @@
 // See exchange.h. Works with inbound.c (acceptor) and outbound.c (dialer).
 #include "dataplane/link/exchange.h"
 
+#include "lib/base/bits.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -182,6 +184,10 @@ static void read_more(struct exchange *x)
 				return;
 			}
 			x->in_len += (uint32_t)n;
+			if (!x->body && x->in_len >= 4 && phx_le32_load(x->in) != PHX_WIRE_MAGIC) {
+				fail(x, -EPROTO, PHX_REASON_W_MAGIC, "not a Phoenix dataplane");
+				return;
+			}
 			continue;
 		}
 		if (x->body) {
@@ -189,7 +195,7 @@ static void read_more(struct exchange *x)
 			return;
 		}
 		if (phx_frame_decode(x->in, &x->frame, &reason) != 0 || !frame_fits(x)) {
-			fail(x, -EPROTO, reason, "not a Phoenix dataplane, or another version");
+			fail(x, -EPROTO, reason, "its hello is damaged or of another version");
 			return;
 		}
 		x->body = true;

@@ -32,8 +32,8 @@ static void inbound_timeout(struct worker *worker, struct timer *timer)
 
 	(void)worker;
 	host_address_text((const struct sockaddr *)&in->from, from);
-	phx_log_info(
-		"listener", "%s: %s: the other lane of the link did not come", in->listener, from);
+	phx_log_info("listener", "%s: %s: %s", in->listener, from,
+		in->answered ? "the other lane of the link did not come" : "no hello came in time");
 	inbound_free(in);
 }
 

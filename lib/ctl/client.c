@@ -401,7 +401,7 @@ static void blocking_done(void *arg, json_t *result, const struct phx_ctl_error 
 }
 
 int phx_ctl_client_call(struct phx_ctl_client *c, const char *method, json_t *params,
-	uint64_t timeout_ns, json_t **out_result, struct phx_ctl_error *e)
+	uint64_t timeout_ns, const sigset_t *sigmask, json_t **out_result, struct phx_ctl_error *e)
 {
 	struct blocking_call call = {.client = c, .e = e};
 	int rc = phx_ctl_client_send(c, method, params, timeout_ns, blocking_done, &call);
@@ -413,7 +413,7 @@ int phx_ctl_client_call(struct phx_ctl_client *c, const char *method, json_t *pa
 	while (!call.over) {
 		struct pollfd p = {.fd = c->epoll_fd, .events = POLLIN};
 
-		if (poll(&p, 1, -1) < 0 && errno == EINTR)
+		if (ppoll(&p, 1, NULL, sigmask) < 0 && errno == EINTR)
 			lose(c, -EINTR);
 		else
 			(void)phx_ctl_client_process(c); // a loss ends the call

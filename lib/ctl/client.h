@@ -5,6 +5,7 @@
 
 #include "lib/ctl/error.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,7 +38,9 @@ int phx_ctl_client_process(struct phx_ctl_client *c);
 // Uid of the server's process (SO_PEERCRED). 0 or -errno.
 int phx_ctl_client_peer_uid(const struct phx_ctl_client *c, uint32_t *out_uid);
 
-// Send and wait. 0: *out_result is a new reference. -EREMOTEIO: the server answered the
-// error in e. -ETIMEDOUT, -ECONNRESET, -EPROTO with e set as well. -EINTR: a signal came.
+// Send and wait, with *sigmask as the signal mask meanwhile (NULL: the caller's), so that
+// a caller who blocks a signal outside misses none. 0: *out_result is a new reference.
+// -EREMOTEIO: the server answered the error in e. -ETIMEDOUT, -ECONNRESET, -EPROTO with e
+// set as well. -EINTR: a signal came.
 int phx_ctl_client_call(struct phx_ctl_client *c, const char *method, json_t *params,
-	uint64_t timeout_ns, json_t **out_result, struct phx_ctl_error *e);
+	uint64_t timeout_ns, const sigset_t *sigmask, json_t **out_result, struct phx_ctl_error *e);

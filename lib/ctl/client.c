@@ -353,6 +353,7 @@ static void expire(struct phx_ctl_client *c)
 	while (!phx_list_empty(&late))
 		request_finish(
 			phx_list_entry(phx_list_first(&late), struct request, in_client), NULL, &e);
+	c->ending = 0;
 	phx_ctl_error_fini(&e);
 }
 

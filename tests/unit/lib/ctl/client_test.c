@@ -93,6 +93,24 @@ static void bed_close(struct bed *b)
 	assert_int_equal(rmdir(b->dir), 0);
 }
 
+static void call_result_then_error_each_says_which(void **state)
+{
+	static const char *const answers[] = {
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"x\":1}}\n",
+		"{\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":5,\"message\":\"no\"}}\n",
+	};
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, answers, 2);
+	assert_int_equal(call(&b, LONG_NS, NULL), 0);
+	assert_int_equal(json_integer_value(json_object_get(b.result, "x")), 1);
+	assert_int_equal(call(&b, LONG_NS, NULL), -EREMOTEIO);
+	assert_int_equal(b.e.code, PHX_NOT_FOUND);
+	assert_string_equal(b.e.text, "no");
+	bed_close(&b);
+}
+
 static void call_without_answer_times_out_and_the_next_works(void **state)
 {
 	static const char *const answers[] = {
@@ -162,6 +180,7 @@ static void call_with_mask_sees_a_signal_that_came_before(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(call_result_then_error_each_says_which),
 		cmocka_unit_test(call_without_answer_times_out_and_the_next_works),
 		cmocka_unit_test(call_ended_by_hang_up_is_connreset),
 		cmocka_unit_test(call_answered_with_rubbish_is_proto),

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Execution for command.h.
+#include "cli/command.h"
+
+#include <string.h>
+
+int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
+{
+	report_error(&cli->report, e);
+	phx_ctl_error_fini(e);
+	return exit_code;
+}
+
+static int send_command(
+	struct cli *cli, struct grammar_command *c, const struct print_columns *columns)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	json_t *result = NULL;
+	int code = session_call(&cli->session, c->name, c->params, &result, &e);
+
+	if (code != CLI_DONE)
+		return command_fail(cli, &e, code);
+	if (json_is_true(json_object_get(c->params, "dry_run")) && !cli->report.json &&
+		!cli->report.quiet)
+		(void)fputs("dry run, nothing was changed\n", cli->report.out);
+	report_result(&cli->report, c->method, c->raw, columns, result);
+	json_decref(result);
+	return CLI_DONE;
+}
+
+int command_run(struct cli *cli, const struct words *w, unsigned flags)
+{
+	const struct options *o = &cli->options;
+	struct print_columns columns = {.count = 0};
+	struct grammar_command c;
+	struct grammar_error error;
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	int code;
+
+	if (grammar_parse(w, flags, &c, &error) != 0) {
+		if (error.local)
+			return command_fail(cli, &error.error, CLI_LOCAL);
+		report_usage(&cli->report, w, &error);
+		phx_ctl_error_fini(&error.error);
+		return CLI_USAGE;
+	}
+	if (o->columns != NULL && print_columns_parse(o->columns, c.method, &columns, &e) != 0)
+		code = command_fail(cli, &e, CLI_USAGE);
+	else if (o->dry_run && grammar_dry_run(&c, &e) != 0)
+		code = command_fail(cli, &e, CLI_USAGE);
+	else
+		code = send_command(cli, &c, &columns);
+	grammar_command_fini(&c);
+	return code;
+}
+
+// A request as it stands, checked as far as it must be to send it.
+static int request_take(json_t *request, struct grammar_command *out, struct phx_ctl_error *e)
+{
+	const char *name = json_string_value(json_object_get(request, "method"));
+	json_t *params = json_object_get(request, "params");
+	const char *key;
+	json_t *value;
+
+	if (name == NULL)
+		return phx_ctl_error_set(
+			e, PHX_INVALID_ARGUMENT, "a request must be an object with a method");
+	if (params != NULL && !json_is_object(params))
+		return phx_ctl_error_set(e, PHX_INVALID_ARGUMENT, "params must be an object");
+	json_object_foreach(request, key, value)
+	{
+		if (strcmp(key, "method") != 0 && strcmp(key, "params") != 0 &&
+			strcmp(key, "jsonrpc") != 0 && strcmp(key, "id") != 0)
+			return phx_ctl_error_set(
+				e, PHX_INVALID_ARGUMENT, "unknown member '%.40s'", key);
+	}
+	out->name = strdup(name);
+	out->method = phx_ctl_method_find(name);
+	out->params = params != NULL ? json_deep_copy(params) : json_object();
+	if (out->name != NULL && out->params != NULL)
+		return 0;
+	return phx_ctl_error_set(e, PHX_INTERNAL, "out of memory");
+}
+
+int command_request(struct cli *cli, json_t *request)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	struct grammar_command c = {.raw = true};
+	int code;
+
+	if (request_take(request, &c, &e) != 0 ||
+		(cli->options.dry_run && grammar_dry_run(&c, &e) != 0))
+		code = command_fail(cli, &e, CLI_USAGE);
+	else
+		code = send_command(cli, &c, NULL);
+	grammar_command_fini(&c);
+	return code;
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The editor loop of interact.h, on libedit.
+#include "cli/interact.h"
+
+#include "cli/help.h"
+
+#include <errno.h>
+#include <histedit.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HISTORY_LINES 1000
+#define PROMPT_BYTES  128
+
+struct shell {
+	struct cli *cli;
+	EditLine *editor;
+	History *history;
+	char prompt[PROMPT_BYTES];
+};
+
+static char *prompt_of(EditLine *editor)
+{
+	struct shell *sh = NULL;
+	static char plain[] = "> ";
+
+	if (el_get(editor, EL_CLIENTDATA, &sh) != 0 || sh == NULL)
+		return plain;
+	return sh->prompt;
+}
+
+static void set_prompt(struct shell *sh)
+{
+	const struct options *o = &sh->cli->options;
+	const char *path = sh->cli->session.path;
+	const char *end = strrchr(path, '/');
+	const char *name = o->instance;
+
+	if (name == NULL && o->socket == NULL && end != NULL) {
+		(void)snprintf(sh->prompt, sizeof(sh->prompt), "phoenix (%.*s)> ",
+			(int)(end - path), path);
+		name = strrchr(sh->prompt, '/') != NULL ? NULL : path;
+		// The instance is the last part of the run directory.
+		for (const char *s = end; s > path; s--) {
+			if (s[-1] != '/')
+				continue;
+			(void)snprintf(sh->prompt, sizeof(sh->prompt), "phoenix (%.*s)> ",
+				(int)(end - s), s);
+			break;
+		}
+		return;
+	}
+	(void)snprintf(
+		sh->prompt, sizeof(sh->prompt), "phoenix (%.90s)> ", name != NULL ? name : path);
+}
+
+static void nothing(int)
+{
+}
+
+// True when the line ends the shell.
+static bool run_line(struct shell *sh, const char *line)
+{
+	struct words w = WORDS_INIT;
+	const char *why;
+	size_t offset;
+	bool over = false;
+	int rc = words_split(line, &w, &why, &offset);
+
+	if (rc != 0) {
+		(void)fprintf(stderr, "error: %s\n", rc == -ENOMEM ? "out of memory" : why);
+		return false;
+	}
+	if (w.count > 0 && (strcmp(w.items[0], "exit") == 0 || strcmp(w.items[0], "quit") == 0)) {
+		over = true;
+	} else if (w.count > 0 && strcmp(w.items[0], "help") == 0) {
+		struct words about = {w.items + 1, w.count - 1};
+
+		if (help_print(stdout, &about) != 0)
+			(void)fputs("error: no such command\n", stderr);
+	} else if (w.count > 0) {
+		// Its failure has been reported; the shell goes on.
+		(void)command_run(sh->cli, &w, GRAMMAR_ABBREVIATE);
+	}
+	words_fini(&w);
+	return over;
+}
+
+static void read_lines(struct shell *sh)
+{
+	HistEvent event;
+	const char *line;
+	int count;
+
+	for (;;) {
+		errno = 0;
+		line = el_gets(sh->editor, &count);
+		if (line == NULL && errno == EINTR) { // ^C
+			(void)fputc('\n', stdout);
+			el_reset(sh->editor);
+			continue;
+		}
+		if (line == NULL || count <= 0) {
+			(void)fputc('\n', stdout);
+			return;
+		}
+		if (line[strspn(line, " \t\n")] != '\0')
+			(void)history(sh->history, &event, H_ENTER, line);
+		if (run_line(sh, line))
+			return;
+		(void)fflush(stdout);
+	}
+}
+
+int interact_run(struct cli *cli)
+{
+	struct sigaction handler = {.sa_handler = nothing}, before;
+	struct shell sh = {.cli = cli};
+	HistEvent event;
+	int code = CLI_LOCAL;
+
+	set_prompt(&sh);
+	sh.history = history_init();
+	sh.editor = el_init("phoenix-cli", stdin, stdout, stderr);
+	if (sh.history == NULL || sh.editor == NULL) {
+		(void)fputs("error: the terminal cannot be used\n", stderr);
+	} else {
+		(void)history(sh.history, &event, H_SETSIZE, HISTORY_LINES);
+		(void)history(sh.history, &event, H_SETUNIQUE, 1);
+		(void)el_set(sh.editor, EL_CLIENTDATA, &sh);
+		(void)el_set(sh.editor, EL_PROMPT, prompt_of);
+		(void)el_set(sh.editor, EL_HIST, history, sh.history);
+		(void)el_set(sh.editor, EL_SIGNAL, 0);
+		(void)el_source(sh.editor, NULL); // no ~/.editrc is fine
+		(void)sigaction(SIGINT, &handler, &before);
+		read_lines(&sh);
+		(void)sigaction(SIGINT, &before, NULL);
+		code = CLI_DONE;
+	}
+	if (sh.editor != NULL)
+		el_end(sh.editor);
+	if (sh.history != NULL)
+		history_end(sh.history);
+	return code;
+}

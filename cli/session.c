@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Requests for session.h. Works with explain.c.
+#include "cli/session.h"
+
+#include "lib/base/clock.h"
+#include "lib/ctl/client.h"
+#include "lib/ctl/message.h"
+#include "lib/ctl/rundir.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define RETRY_NS  (200 * PHX_NS_PER_MS)
+#define WHY_BYTES 256
+
+static atomic_bool interrupted; // set by the handler
+
+static void on_interrupt(int)
+{
+	atomic_store_explicit(&interrupted, true, memory_order_relaxed);
+}
+
+int session_init(struct session *s, const struct options *options, struct phx_ctl_error *e)
+{
+	char dir[PHX_CTL_RUNDIR_BYTES], why[WHY_BYTES] = "";
+	int n;
+
+	*s = (struct session){.options = options};
+	if (options->socket != NULL) {
+		n = snprintf(s->path, sizeof(s->path), "%s", options->socket);
+	} else {
+		if (phx_ctl_rundir_find(options->rundir, options->instance, dir, sizeof(dir), why,
+			    sizeof(why)) != 0) {
+			(void)phx_ctl_error_set(e, PHX_INVALID_ARGUMENT, "%s", why);
+			return CLI_USAGE;
+		}
+		n = snprintf(s->path, sizeof(s->path), "%s/control.sock", dir);
+	}
+	if (n >= 0 && (size_t)n < sizeof(s->path))
+		return CLI_DONE;
+	(void)phx_ctl_error_set(
+		e, PHX_INVALID_ARGUMENT, "%s: longer than %zu bytes", s->path, sizeof(s->path) - 1);
+	return CLI_USAGE;
+}
+
+static void disconnect(struct session *s)
+{
+	phx_ctl_client_destroy(s->client);
+	s->client = NULL;
+}
+
+void session_fini(struct session *s)
+{
+	disconnect(s);
+}
+
+static int fail_interrupted(struct phx_ctl_error *e)
+{
+	(void)phx_ctl_error_set(e, PHX_CANCELLED, "interrupted");
+	return CLI_INTERRUPTED;
+}
+
+static int connect_server(struct session *s, const sigset_t *sigmask, struct phx_ctl_error *e)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_NS};
+	int rc = phx_ctl_client_open(s->path, &s->client);
+
+	for (unsigned i = 0; rc != 0 && i < s->options->retries; i++) {
+		if (ppoll(NULL, 0, &pause, sigmask) < 0 &&
+			atomic_load_explicit(&interrupted, memory_order_relaxed))
+			return fail_interrupted(e);
+		rc = phx_ctl_client_open(s->path, &s->client);
+	}
+	if (rc == 0)
+		return CLI_DONE;
+	session_explain(s->path, rc, e);
+	return CLI_CONNECT;
+}
+
+int session_exit_code(int code)
+{
+	switch (code) {
+	case PHX_CTL_PARSE:
+	case PHX_CTL_INVALID_REQUEST:
+	case PHX_CTL_INVALID_PARAMS:
+		return CLI_STATUS + PHX_INVALID_ARGUMENT;
+	case PHX_CTL_METHOD_NOT_FOUND:
+		return CLI_STATUS + PHX_UNIMPLEMENTED;
+	case PHX_CTL_INTERNAL:
+		return CLI_STATUS + PHX_INTERNAL;
+	default:
+		return code > PHX_OK && code < PHX_CODE_COUNT ? CLI_STATUS + code : CLI_LOCAL;
+	}
+}
+
+static int call_exit_code(struct session *s, int rc, struct phx_ctl_error *e)
+{
+	switch (rc) {
+	case 0:
+		return CLI_DONE;
+	case -EREMOTEIO:
+		return session_exit_code(e->code);
+	case -ETIMEDOUT:
+		return CLI_TIMEOUT;
+	case -EINTR:
+		disconnect(s);
+		return fail_interrupted(e);
+	default:
+		disconnect(s);
+		if (rc == -ECONNRESET)
+			phx_ctl_error_add(
+				e, "hint", json_string("the request may have been carried out"));
+		return CLI_LOCAL;
+	}
+}
+
+static void show_request(const char *method, json_t *params)
+{
+	json_t *request = phx_ctl_request_json(1, method, params);
+
+	(void)json_dumpf(request, stderr, JSON_COMPACT); // only shown
+	(void)fputc('\n', stderr);
+	json_decref(request);
+}
+
+// Time for an answer: -t, else a server's own limit and a second, else the default.
+static uint64_t timeout_of(const struct session *s, json_t *params)
+{
+	json_int_t asked_ms = json_integer_value(json_object_get(params, "timeout_ms"));
+	uint64_t asked_ns = asked_ms > 0 && asked_ms < (json_int_t)(UINT64_C(1) << 40)
+				    ? (uint64_t)asked_ms * PHX_NS_PER_MS + PHX_NS_PER_S
+				    : 0;
+
+	if (s->options->timeout_given || asked_ns < s->options->timeout_ns)
+		return s->options->timeout_ns;
+	return asked_ns;
+}
+
+// SIGINT is blocked except while waiting, so that none is lost in between; a SIGINT that was
+// ignored stays ignored.
+int session_call(struct session *s, const char *method, json_t *params, json_t **out_result,
+	struct phx_ctl_error *e)
+{
+	struct sigaction handler = {.sa_handler = on_interrupt}, before;
+	sigset_t block, mask;
+	int rc, code = CLI_DONE;
+
+	if (s->options->show_request)
+		show_request(method, params);
+	atomic_store_explicit(&interrupted, false, memory_order_relaxed);
+	(void)sigemptyset(&block); // these four cannot fail with valid arguments
+	(void)sigaddset(&block, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &block, &mask);
+	(void)sigaction(SIGINT, NULL, &before);
+	if (before.sa_handler != SIG_IGN)
+		(void)sigaction(SIGINT, &handler, NULL);
+
+	if (s->client == NULL)
+		code = connect_server(s, &mask, e);
+	if (code == CLI_DONE) {
+		rc = phx_ctl_client_call(
+			s->client, method, params, timeout_of(s, params), &mask, out_result, e);
+		code = call_exit_code(s, rc, e);
+	}
+	(void)sigaction(SIGINT, &before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+	return code;
+}

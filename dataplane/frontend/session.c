@@ -112,7 +112,7 @@ int session_queue_add(struct session *session, const struct session_queue_config
 	q->comp_slots = c->comp_slots;
 	q->call_slots = c->call_slots;
 	q->notify_fd = -1;
-	q->comp_word = (struct phx_shm_u32 *)(dp + PHX_QD_COMP_PROD);
+	q->bell_word = (struct phx_shm_u32 *)(dp + PHX_QD_BELL);
 	phx_list_init(&q->waiting);
 	phx_list_init(&q->parked);
 	queue_calls_init(q);
@@ -125,7 +125,8 @@ int session_queue_add(struct session *session, const struct session_queue_config
 			(struct phx_shm_u32 *)(app + PHX_QA_RET_PROD),
 			(struct phx_shm_u32 *)(dp + PHX_QD_RET_CONS), 0);
 	if (rc == 0)
-		rc = phx_ring_prod_init(&q->comp, dp + PHX_Q_SLOTS, c->comp_slots, q->comp_word,
+		rc = phx_ring_prod_init(&q->comp, dp + PHX_Q_SLOTS, c->comp_slots,
+			(struct phx_shm_u32 *)(dp + PHX_QD_COMP_PROD),
 			(struct phx_shm_u32 *)(app + PHX_QA_COMP_CONS), 0);
 	if (rc != 0) {
 		free(q->calls);

@@ -84,7 +84,7 @@ struct session_queue {
 	struct phx_ring_prod comp;
 	struct phx_bell_sleeper bell;	// the worker sleeps
 	struct phx_bell_waker app_bell; // the application sleeps
-	struct phx_shm_u32 *comp_word;	// futex word
+	struct phx_shm_u32 *bell_word;	// futex: what we rang last
 	int notify_fd;			// for epoll users, -1 = none
 	struct call *calls;		// [call_slots]
 	uint32_t inflight;

@@ -104,7 +104,7 @@ static unsigned session_poll(struct source *source, struct worker *worker)
 // Wake an application thread that sleeps on the futex word or on the queue's descriptor.
 static PHX_NOINLINE void queue_wake(struct session_queue *q)
 {
-	phx_bell_ring_futex(q->comp_word);
+	phx_bell_ring_futex(&q->app_bell, q->bell_word);
 	if (q->notify_fd >= 0)
 		session_notify(q);
 	atomic_fetch_add_explicit(&q->session->stats.wakeups, 1, memory_order_relaxed);

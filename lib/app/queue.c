@@ -58,6 +58,7 @@ static int queue_rings(struct phx_queue *q, const struct phx_attach_queue *sizes
 
 	phx_bell_waker_init(&q->bell, (const void *)(dp + PHX_QD_SLEEP));
 	phx_bell_sleeper_init(&q->sleeper, (void *)(app + PHX_QA_SLEEP));
+	q->bell_word = (const void *)(dp + PHX_QD_BELL);
 	rc = phx_ring_prod_init(&q->sub, app + PHX_Q_SLOTS, sizes->sub_slots,
 		(void *)(app + PHX_QA_SUB_PROD), (const void *)(dp + PHX_QD_SUB_CONS), 0);
 	if (rc)

@@ -84,7 +84,8 @@ struct phx_queue {
 	struct phx_ring_cons comp;
 	struct phx_bell_waker bell;
 	struct phx_bell_sleeper sleeper;
-	uint32_t waiters; // threads asleep in phx_wait()
+	const struct phx_shm_u32 *bell_word; // [const] futex: what the dataplane rang last
+	uint32_t waiters;		     // threads asleep in phx_wait()
 	bool fd_armed;
 	int fd; // for event loops, -1 = not made
 

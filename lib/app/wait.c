@@ -30,7 +30,7 @@ void phx_queue_wake(struct phx_queue *q)
 	int saved = errno;
 
 	atomic_fetch_add_explicit(&q->wakes, 1, memory_order_release); // phx_wait
-	(void)syscall(SYS_futex, q->comp.prod_word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, q->bell_word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	errno = saved; // this runs in signal handlers
 }
 
@@ -107,13 +107,14 @@ static bool wait_awake(struct phx_queue *q, uint32_t seen, uint64_t deadline_ns,
 static int wait_sleep(struct phx_queue *q, uint64_t left_ns, bool *out_timeout)
 {
 	uint64_t slice = WAIT_SLICE_NS;
-	uint32_t seen;
+	uint32_t seen, bell = 0;
 	int rc;
 
 	*out_timeout = false;
 	phx_lock_take(&q->lock);
 	rc = wait_look(q, &seen);
 	if (rc == 0) {
+		bell = phx_bell_seen(q->bell_word);
 		phx_bell_disarm(&q->sleeper);
 		phx_bell_arm(&q->sleeper);
 		rc = phx_queue_has_work(q, phx_ring_cons_recheck(&q->comp));
@@ -128,7 +129,7 @@ static int wait_sleep(struct phx_queue *q, uint64_t left_ns, bool *out_timeout)
 	phx_lock_give(&q->lock);
 	if (rc != 0)
 		return rc;
-	rc = phx_bell_wait_futex(q->comp.prod_word, seen, phx_min(slice, left_ns));
+	rc = phx_bell_wait_futex(q->bell_word, bell, phx_min(slice, left_ns));
 	*out_timeout = rc == -ETIMEDOUT;
 	phx_lock_take(&q->lock);
 	if (--q->waiters == 0 && !q->fd_armed)

@@ -28,10 +28,11 @@ int phx_bell_ring_eventfd(int fd)
 	return ret;
 }
 
-void phx_bell_ring_futex(const struct phx_shm_u32 *word)
+void phx_bell_ring_futex(const struct phx_bell_waker *w, struct phx_shm_u32 *word)
 {
 	int saved = errno;
 
+	phx_bell_mark(w, word);
 	// Not PRIVATE: the waiter is another process. Fails only for unmapped memory.
 	(void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	errno = saved;

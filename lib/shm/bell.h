@@ -14,6 +14,12 @@
 // store buffers, by tests/model. After every return from the wait (a bell, a timeout, a
 // signal) the sleeper disarms: the next bell comes for a new epoch only.
 //
+// A bell is rung once for an epoch, and it may be rung before the sleeper waits: for an entry that
+// the recheck found already, by a waker that looked late. So the kernel object must remember it.
+// An eventfd counts; a futex does not, hence its word holds the epoch rung last, and a wait ends at
+// once when the word changed since before the sleeper armed. (An index as futex word loses a
+// wake-up: the bell for an entry that was seen is gone, and the next entry rings no second one.)
+//
 // One thread owns a sleeper, one a waker; a sleeper may have many wakers, and wakers of
 // several rings may share one epoch word. If the peer dies asleep, bells ring unheard; if it
 // scribbles over its epoch word, it gets one bell for each publish at most.
@@ -82,12 +88,24 @@ static PHX_ALWAYS_INLINE bool phx_bell_should_ring(struct phx_bell_waker *w)
 // achieves; -EBADF and other values of write. Any thread; errno is preserved.
 int phx_bell_ring_eventfd(int fd);
 
-// Dataplane to application: wake all waiters, of all processes, on a word that the dataplane
-// writes and has changed before: the producer index of the completion ring (layout.h). Any thread;
-// errno is preserved.
-void phx_bell_ring_futex(const struct phx_shm_u32 *word);
+// Dataplane to application: remember the epoch rung in the futex word (PHX_QD_BELL in layout.h),
+// which only this waker writes, and wake all waiters, of all processes. Any thread; errno is
+// preserved.
+void phx_bell_ring_futex(const struct phx_bell_waker *w, struct phx_shm_u32 *word);
+
+// The first half of it.
+static inline void phx_bell_mark(const struct phx_bell_waker *w, struct phx_shm_u32 *word)
+{
+	phx_shm_store32_release(word, w->rung); // pairs with phx_bell_seen
+}
+
+// The futex word before phx_bell_arm(): what the wait is told to expect.
+static inline uint32_t phx_bell_seen(const struct phx_shm_u32 *word)
+{
+	return phx_shm_load32_acquire(word); // pairs with phx_bell_mark
+}
 
 // Sleep until a bell, a signal or timeout_ns (UINT64_MAX: none), unless the word already
-// differs from seen: phx_ring_cons_seen() after a recheck that found nothing. A read-only
-// mapping is enough. 0: woken or the word differs; -ETIMEDOUT; -EINTR; -EFAULT: not mapped.
+// differs from seen. A read-only mapping is enough. 0: woken or the word differs; -ETIMEDOUT;
+// -EINTR; -EFAULT: not mapped.
 int phx_bell_wait_futex(const struct phx_shm_u32 *word, uint32_t seen, uint64_t timeout_ns);

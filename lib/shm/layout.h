@@ -25,8 +25,9 @@
 #define PHX_QA_SLEEP	 192  // app-written: bell epoch of the application (odd = asleep)
 #define PHX_QD_SUB_CONS	 0    // dataplane-written: submission consumer index
 #define PHX_QD_RET_CONS	 64   // dataplane-written: return consumer index
-#define PHX_QD_COMP_PROD 128  // dataplane-written: completion producer index, futex word
+#define PHX_QD_COMP_PROD 128  // dataplane-written: completion producer index
 #define PHX_QD_SLEEP	 192  // dataplane-written: bell epoch of the worker (odd = asleep)
+#define PHX_QD_BELL	 256  // dataplane-written: epoch of PHX_QA_SLEEP rung last, futex word
 #define PHX_Q_SLOTS	 4096 // slots start here in both regions
 // App-written: submission slots, then return slots. Dataplane-written: completion slots.
 

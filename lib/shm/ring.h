@@ -135,12 +135,6 @@ static PHX_ALWAYS_INLINE int phx_ring_cons_recheck(struct phx_ring_cons *c)
 	return phx_ring_cons_take_(c, phx_shm_load32_seq_cst(c->prod_word));
 }
 
-// The producer's index as last loaded: what phx_bell_wait_futex() expects.
-static inline uint32_t phx_ring_cons_seen(const struct phx_ring_cons *c)
-{
-	return c->prod;
-}
-
 // The i-th slot after those advanced over, i < available. Copy it out with
 // phx_shm_copy_slot() before looking at it. Valid until phx_ring_cons_publish().
 static PHX_ALWAYS_INLINE const struct phx_shm_slot *phx_ring_cons_slot(

@@ -5,8 +5,6 @@
 #include "lib/base/status.h"
 #include "tests/unit/lib/app/fake_dp.h"
 
-#include <limits.h>
-#include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -75,7 +73,7 @@ static void fake_ring(struct fake_queue *q)
 	int fd = atomic_load(&q->fd);
 
 	atomic_fetch_add(&q->rings, 1);
-	(void)syscall(SYS_futex, q->dp + PHX_QD_COMP_PROD, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	phx_bell_ring_futex(&q->waker, (void *)(q->dp + PHX_QD_BELL));
 	if (fd >= 0)
 		(void)send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL); // full: it is readable
 }

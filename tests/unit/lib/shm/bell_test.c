@@ -182,23 +182,49 @@ static void futex_readonly_mapping_is_woken(void **state)
 	void *rw, *ro, *result;
 	uint64_t deadline = phx_clock_ns() + 10 * PHX_NS_PER_S;
 	pthread_t thread;
+	struct bell b;
 
 	(void)state;
+	bell_init(&b);
 	assert_int_equal(ftruncate(fd, 4096), 0);
 	rw = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	ro = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
 	(void)close(fd);
 	assert_true(rw != MAP_FAILED && ro != MAP_FAILED);
+	phx_bell_arm(&b.sleeper);
 	assert_int_equal(pthread_create(&thread, NULL, wait_readonly, ro), 0);
-	(void)phx_shm_exchange32_seq_cst(rw, 1);
-	// The thread sleeps or sees the new value; a bell that comes before the sleep is not
-	// needed.
-	phx_bell_ring_futex(ro);
+	assert_true(phx_bell_should_ring(&b.waker));
+	phx_bell_ring_futex(&b.waker, rw); // before the thread waits or while it does
 	assert_int_equal(pthread_join(thread, &result), 0);
 	assert_int_equal((intptr_t)result, 0);
 	assert_true(phx_clock_ns() < deadline);
 	(void)munmap(rw, 4096);
 	(void)munmap(ro, 4096);
+}
+
+// A bell for an entry that the recheck found comes while nobody waits; the next entry rings no
+// second one, so the first has to be remembered.
+static void futex_bell_before_the_wait_is_remembered(void **state)
+{
+	static struct rig r;
+	uint32_t seen;
+
+	(void)state;
+	assert_int_equal(rig_init(&r, 4, 0), 0);
+	seen = phx_bell_seen(rig_word(&r.bell_word));
+	phx_bell_arm(&r.sleeper);
+	assert_int_equal(phx_ring_cons_recheck(&r.cons), 0);
+	rig_put(&r, 1, 1);
+	assert_true(phx_ring_prod_publish_bell(&r.prod, &r.waker));
+	phx_bell_ring_futex(&r.waker, rig_word(&r.bell_word));
+	rig_put(&r, 2, 1);
+	assert_false(phx_ring_prod_publish_bell(&r.prod, &r.waker));
+	assert_int_equal(phx_bell_wait_futex(rig_word(&r.bell_word), seen, UINT64_MAX), 0);
+	phx_bell_disarm(&r.sleeper);
+	seen = phx_bell_seen(rig_word(&r.bell_word));
+	phx_bell_arm(&r.sleeper);
+	assert_int_equal(
+		phx_bell_wait_futex(rig_word(&r.bell_word), seen, PHX_NS_PER_MS), -ETIMEDOUT);
 }
 
 // Two sides that do nothing but answer each other asleep: each message is published to a peer
@@ -211,16 +237,15 @@ struct side {
 	unsigned lost;
 };
 
-static void side_sleep(struct side *s, int epoll)
+static void side_sleep(struct side *s, int epoll, uint32_t seen)
 {
-	struct phx_ring_cons *c = &s->in->cons;
 	struct epoll_event event;
 	int rc;
 
 	if (s->fd_in >= 0)
 		rc = epoll_wait(epoll, &event, 1, 10000) > 0 ? 0 : -ETIMEDOUT;
 	else
-		rc = phx_bell_wait_futex(c->prod_word, phx_ring_cons_seen(c), 10 * PHX_NS_PER_S);
+		rc = phx_bell_wait_futex(rig_word(&s->in->bell_word), seen, 10 * PHX_NS_PER_S);
 	if (rc == -ETIMEDOUT)
 		s->lost++;
 }
@@ -234,7 +259,7 @@ static void side_send(struct side *s, uint64_t value)
 	if (s->fd_out >= 0)
 		(void)phx_bell_ring_eventfd(s->fd_out);
 	else
-		phx_bell_ring_futex(s->out->prod.prod_word);
+		phx_bell_ring_futex(&s->out->waker, rig_word(&s->out->bell_word));
 }
 
 static void *side_run(void *arg)
@@ -249,9 +274,11 @@ static void *side_run(void *arg)
 		side_send(s, 0);
 	for (uint64_t i = 0; i < s->rounds && s->lost == 0; i++) {
 		while (phx_ring_cons_avail(&s->in->cons) == 0 && s->lost == 0) {
+			uint32_t seen = phx_bell_seen(rig_word(&s->in->bell_word));
+
 			phx_bell_arm(&s->in->sleeper);
 			if (phx_ring_cons_recheck(&s->in->cons) == 0)
-				side_sleep(s, epoll);
+				side_sleep(s, epoll, seen);
 			phx_bell_disarm(&s->in->sleeper);
 		}
 		if (s->lost != 0 || !rig_take(s->in, i, 1))
@@ -313,6 +340,7 @@ int main(void)
 		cmocka_unit_test(eventfd_counts_and_keeps_errno),
 		cmocka_unit_test(futex_wait_changed_word_returns_at_once),
 		cmocka_unit_test(futex_readonly_mapping_is_woken),
+		cmocka_unit_test(futex_bell_before_the_wait_is_remembered),
 		cmocka_unit_test(sleepers_on_a_futex_miss_no_bell),
 		cmocka_unit_test(sleepers_on_an_eventfd_miss_no_bell),
 	};

@@ -15,6 +15,7 @@ struct rig {
 	_Alignas(64) uint32_t prod_word;
 	_Alignas(64) uint32_t cons_word;
 	_Alignas(64) uint32_t epoch_word;
+	_Alignas(64) uint32_t bell_word; // futex
 	struct phx_ring_prod prod;
 	struct phx_ring_cons cons;
 	struct phx_bell_sleeper sleeper;

@@ -68,7 +68,7 @@ static void *produce(void *arg)
 			phx_ring_prod_publish_release(p);
 		} else if (phx_ring_prod_publish_bell(p, &s->rig.waker)) {
 			atomic_fetch_add_explicit(&s->bells, 1, memory_order_relaxed);
-			phx_bell_ring_futex(p->prod_word);
+			phx_bell_ring_futex(&s->rig.waker, rig_word(&s->rig.bell_word));
 		}
 	}
 	return NULL;
@@ -82,6 +82,7 @@ static int wait_some(struct stress *s, uint64_t deadline)
 	for (;;) {
 		int n = phx_ring_cons_avail(c);
 		uint64_t now = phx_clock_ns();
+		uint32_t seen;
 
 		if (n != 0 || now > deadline)
 			return n;
@@ -89,11 +90,12 @@ static int wait_some(struct stress *s, uint64_t deadline)
 			(void)sched_yield();
 			continue;
 		}
+		seen = phx_bell_seen(rig_word(&s->rig.bell_word));
 		phx_bell_arm(&s->rig.sleeper);
 		n = phx_ring_cons_recheck(c);
 		if (n == 0)
 			(void)phx_bell_wait_futex(
-				c->prod_word, phx_ring_cons_seen(c), deadline - now);
+				rig_word(&s->rig.bell_word), seen, deadline - now);
 		phx_bell_disarm(&s->rig.sleeper);
 	}
 }

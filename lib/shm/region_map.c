@@ -80,7 +80,7 @@ static int map_checked(
 int phx_region_map_readonly(
 	int fd, uint64_t size, void *addr, const uint8_t **out_base, const char **out_text)
 {
-	void *base;
+	void *base = NULL;
 	int ret = map_checked(fd, size, false, addr, &base, out_text);
 
 	if (ret == 0)
@@ -91,7 +91,7 @@ int phx_region_map_readonly(
 int phx_region_map_writable(
 	int fd, uint64_t size, void *addr, uint8_t **out_base, const char **out_text)
 {
-	void *base;
+	void *base = NULL;
 	int ret = map_checked(fd, size, true, addr, &base, out_text);
 
 	if (ret == 0)

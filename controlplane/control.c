@@ -105,23 +105,11 @@ json_t *control_object_of(const struct phx_ctl_call *call)
 
 void control_not_found(struct phx_ctl_call *call, const char *kind, const char *name, json_t *names)
 {
-	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
-	const char *words[PHX_LIMIT_PEERS_MAX];
-	json_t *word, *value = json_string(name);
-	const char *nearest;
-	size_t i, count = 0;
+	const char *method = phx_ctl_call_method(call)->name;
+	bool rule = strcmp(kind, "rule") == 0;
+	char hint[96];
 
-	json_array_foreach(names, i, word)
-	{
-		if (count < PHX_ARRAY_LEN(words))
-			words[count++] = json_string_value(word);
-	}
-	nearest = phx_ctl_nearest(name, words, count);
-	(void)phx_ctl_error_set(&e, PHX_NOT_FOUND, "no %s named '%s'", kind, name);
-	phx_ctl_error_field(&e, "name", value);
-	if (nearest != NULL)
-		phx_ctl_error_add(&e, "candidates", json_pack("[s]", nearest));
-	phx_ctl_call_fail(call, &e);
-	phx_ctl_error_fini(&e);
-	json_decref(value);
+	(void)snprintf(hint, sizeof(hint), "phoenix-cli %.*s %s", (int)strcspn(method, "."), method,
+		rule ? "rule_list" : "list"); // method names are short
+	phx_ctl_call_not_found(call, kind, "name", name, names, hint);
 }

@@ -110,3 +110,8 @@ void phx_ctl_call_fail(struct phx_ctl_call *c, const struct phx_ctl_error *e);
 // Answer an error without details.
 void phx_ctl_call_fail_code(struct phx_ctl_call *c, int code, const char *fmt, ...)
 	PHX_PRINTF(3, 4);
+// Answer NOT_FOUND: there is no `kind` (a noun) that is called value; field is the parameter.
+// Those of names (array of strings, borrowed) that may have been meant become the candidates.
+// hint: a command that lists them, or NULL.
+void phx_ctl_call_not_found(struct phx_ctl_call *c, const char *kind, const char *field,
+	const char *value, json_t *names, const char *hint);

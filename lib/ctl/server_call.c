@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CANDIDATE_WORDS 1024 // looked at
+#define CANDIDATES	8    // told
+
 bool phx_ctl_server_bound(void *server, const struct phx_ctl_method *m)
 {
 	const struct phx_ctl_server *s = server;
@@ -119,6 +122,48 @@ void phx_ctl_call_rows(
 	}
 	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)generation);
 	phx_ctl_call_reply(c, json_pack("{s:o, s:s, s:n}", key, rows, "generation", text, "next"));
+}
+
+// Names that begin with word, else the one that is nearest to it. New reference, maybe empty.
+static json_t *candidates(const char *word, json_t *names)
+{
+	json_t *found = json_array(), *name;
+	const char *words[CANDIDATE_WORDS];
+	const char *nearest;
+	size_t i, count = 0;
+
+	json_array_foreach(names, i, name)
+	{
+		const char *text = json_string_value(name);
+
+		if (text == NULL || count == PHX_ARRAY_LEN(words))
+			continue;
+		words[count++] = text;
+		if (strncmp(text, word, strlen(word)) == 0 && json_array_size(found) < CANDIDATES)
+			(void)json_array_append(found, name);
+	}
+	nearest = json_array_size(found) == 0 ? phx_ctl_nearest(word, words, count) : NULL;
+	if (nearest != NULL)
+		(void)json_array_append_new(found, json_string(nearest));
+	return found;
+}
+
+void phx_ctl_call_not_found(struct phx_ctl_call *c, const char *kind, const char *field,
+	const char *value, json_t *names, const char *hint)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	json_t *text = json_string(value), *near = candidates(value, names);
+
+	(void)phx_ctl_error_set(&e, PHX_NOT_FOUND, "no %s named '%s'", kind, value);
+	phx_ctl_error_field(&e, field, text);
+	if (json_array_size(near) != 0)
+		phx_ctl_error_add(&e, "candidates", json_incref(near));
+	if (hint != NULL)
+		phx_ctl_error_add(&e, "hint", json_string(hint));
+	phx_ctl_call_fail(c, &e);
+	phx_ctl_error_fini(&e);
+	json_decref(near);
+	json_decref(text);
 }
 
 const struct phx_ctl_method *phx_ctl_call_method(const struct phx_ctl_call *c)

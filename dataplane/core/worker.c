@@ -98,6 +98,7 @@ int worker_source_add(struct worker *worker, struct source *source)
 
 	if (source->fd >= 0 && epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) != 0)
 		return -errno;
+	add(&worker->stats.sources, 1);
 	source->worker = worker;
 	source->parked = false;
 	source->idle_rounds = 0;
@@ -113,6 +114,7 @@ void worker_source_del(struct worker *worker, struct source *source)
 {
 	if (source->worker == NULL)
 		return;
+	add(&worker->stats.sources, UINT64_MAX);
 	if (source->fd >= 0)
 		(void)epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL); // it is there
 	if (worker->cursor == &source->node)

@@ -31,6 +31,7 @@ struct worker_stats { // single writer: the worker; relaxed reads by control
 	_Atomic uint64_t busy_ns;
 	_Atomic uint64_t sleep_ns;
 	_Atomic uint64_t longest_poll_ns; // longest round without sleep
+	_Atomic uint64_t sources;	  // gauge: polled and parked
 };
 
 struct worker {

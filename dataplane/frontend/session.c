@@ -210,9 +210,11 @@ int session_channel_open(
 	config.handle = handle;
 	(void)strncpy(config.group, group, sizeof(config.group) - 1);
 	rc = channel_create(&config, &session->channels[handle]);
-	if (rc == 0)
-		*out_handle = handle;
-	return rc;
+	if (rc != 0)
+		return rc;
+	stat_add(&session->stats.channels, 1);
+	*out_handle = handle;
+	return 0;
 }
 
 int session_channel_close(struct session *session, uint32_t handle)
@@ -229,6 +231,7 @@ int session_channel_close(struct session *session, uint32_t handle)
 		return -ENOENT;
 	channel = session->channels[handle];
 	session->channels[handle] = NULL;
+	stat_sub(&session->stats.channels, 1);
 	calls_abort(session, channel, &closed);
 	channel_destroy(channel, &closed);
 	return 0;

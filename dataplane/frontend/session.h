@@ -67,6 +67,7 @@ struct session_stats {
 	_Atomic uint64_t replies;
 	_Atomic uint64_t inflight; // client calls now
 	_Atomic uint64_t serving;  // requests now
+	_Atomic uint64_t channels; // open now
 	_Atomic uint64_t lent_blocks;
 	_Atomic uint64_t lent_bytes;
 	_Atomic uint64_t recv_used;

@@ -3,6 +3,7 @@
 // reverse order. Works with main.c, workers.c and frontend/attach_server.c.
 #include "dataplane/daemon.h"
 
+#include "dataplane/control/api.h"
 #include "dataplane/control/listeners.h"
 #include "dataplane/control/loop.h"
 #include "dataplane/control/rules_file.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -22,6 +24,7 @@
 #include <unistd.h>
 
 #define APP_SOCKET "app.sock"
+#define API_SOCKET "dataplane.sock"
 
 // Tells a worker that services have changed; at most one is on its way.
 struct notice {
@@ -35,13 +38,16 @@ struct daemon {
 	struct ctl_loop loop;
 	struct workers workers;
 	struct notice notices[PHX_LIMIT_WORKERS_MAX];
-	struct phx_ctl_document *document; // of --standalone, else NULL
+	const struct phx_ctl_document *document; // in force, NULL = none; the api's
+	struct phx_ctl_document *standalone;	 // until the api has it
+	struct api *api;
 	struct rules *rules;
 	struct registry *registry;
 	struct host *host;
 	struct attach_server *attach;
 	struct ctl_source signals;
 	uint8_t uuid[16]; // of this instance
+	char api_path[OPTIONS_RUNDIR_MAX + 16];
 	bool stopping;
 };
 
@@ -175,12 +181,47 @@ static int load_rules(struct daemon *d)
 
 	if (d->options->standalone == NULL)
 		return 0;
-	rc = rules_file_load(d->options->standalone, geteuid(), &d->document);
+	rc = rules_file_load(d->options->standalone, geteuid(), &d->standalone);
 	if (rc == 0)
-		rc = rules_set_from_document(d->document, &set);
-	if (rc == 0)
-		rules_take_set(d->rules, set);
-	return rc;
+		rc = rules_set_from_document(d->standalone, &set);
+	if (rc != 0)
+		return rc;
+	rules_take_set(d->rules, set);
+	d->document = d->standalone;
+	return 0;
+}
+
+// The control plane has pushed another document.
+static void document_changed(void *arg, const struct phx_ctl_document *document)
+{
+	struct daemon *d = arg;
+
+	d->document = document;
+	if (listeners_apply(d->host, document) != 0)
+		phx_log_err("daemon", "out of memory, listeners stay as they were");
+}
+
+static int start_api(struct daemon *d)
+{
+	struct api_config config = {
+		.loop = &d->loop,
+		.path = d->api_path,
+		.workers = d->workers.worker,
+		.worker_count = d->workers.count,
+		.rules = d->rules,
+		.registry = d->registry,
+		.attach = d->attach,
+		.host = d->host,
+		.standalone = d->options->standalone != NULL,
+		.document_changed = document_changed,
+		.document_arg = d,
+	};
+	struct phx_ctl_document *document = d->standalone;
+
+	memcpy(config.uuid, d->uuid, sizeof(config.uuid));
+	(void)snprintf(d->api_path, sizeof(d->api_path), "%s/" API_SOCKET, d->dir->path); // fits
+	d->standalone = NULL;
+	return api_create(&config, document, &d->api);
 }
 
 // Runs on a worker; the flag may be raised again from here on.
@@ -247,7 +288,11 @@ static int start(struct daemon *d, const char **step)
 	if (rc != 0)
 		return rc;
 	*step = APP_SOCKET;
-	return start_attach(d);
+	rc = start_attach(d);
+	if (rc != 0)
+		return rc;
+	*step = API_SOCKET;
+	return start_api(d);
 }
 
 static void stop(struct daemon *d)
@@ -255,8 +300,10 @@ static void stop(struct daemon *d)
 	if (d->attach != NULL)
 		rundir_unlink(d->dir, APP_SOCKET);
 	host_stop(d->host);
-	attach_server_destroy(d->attach);
 	workers_stop(&d->workers);
+	api_destroy(d->api);
+	d->document = NULL;
+	attach_server_destroy(d->attach);
 	local_links_close(&d->workers);
 	host_destroy(d->host);
 	if (d->signals.fd >= 0) {
@@ -264,8 +311,7 @@ static void stop(struct daemon *d)
 		close(d->signals.fd);
 	}
 	rules_destroy(d->rules);
-	if (d->document != NULL)
-		phx_ctl_document_destroy(d->document);
+	phx_ctl_document_destroy(d->standalone);
 	if (d->registry != NULL)
 		registry_destroy(d->registry);
 	workers_fini(&d->workers);

@@ -43,13 +43,14 @@ const struct phx_ctl_param phx_ctl_attach_rule_fields[] = {RULE_FIELDS, {.name =
 #define APP_ID                                                                                     \
 	{                                                                                          \
 		.name = "app", .type = PHX_CTL_GLOB, .required = true,                             \
-		.help = "id (app-3) or name of the application",                                   \
+		.help = "id (app-3), name, or a claimed name that only one has",                   \
 	}
 
 #define APP_COLUMNS                                                                                \
-	PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"}, {"pid", "PID"}, {"uid", "UID"},          \
-		{"state", "STATE"}, {"channels", "CHANNELS"}, {"inflight", "INFLIGHT"},            \
-		{"shm_bytes", "SHM_BYTES"})
+	PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"}, {"claimed_name", "CLAIMED"},             \
+		{"pid", "PID"}, {"uid", "UID"}, {"state", "STATE"}, {"services", "SERVICES"},      \
+		{"channels", "CHANNELS"}, {"inflight", "INFLIGHT"}, {"calls_total", "CALLS"},      \
+		{"requests_total", "REQUESTS"}, {"shm_bytes", "SHM_BYTES"})
 
 #define RULE_COLUMNS                                                                               \
 	PHX_CTL_COLUMNS({"name", "NAME"}, {"action", "ACTION"}, {"uid", "UID"}, {"gid", "GID"},    \
@@ -59,7 +60,7 @@ static const struct phx_ctl_param filter[] = {
 	{.name = "app", .type = PHX_CTL_GLOB, .help = "id"},
 	{.name = "name", .type = PHX_CTL_GLOB, .help = "name given by the rules"},
 	{.name = "uid", .type = PHX_CTL_INT, .max = UINT32_MAX - 1, .help = "user id"},
-	{.name = "state", .type = PHX_CTL_GLOB, .help = "attached or detaching"},
+	{.name = "state", .type = PHX_CTL_GLOB, .help = "attaching, attached or detaching"},
 	{.name = NULL},
 };
 
@@ -75,8 +76,11 @@ const struct phx_ctl_method phx_ctl_methods_app[] = {
 			.help = "only applications that match"}),
 		.list_key = "apps",
 		.columns = APP_COLUMNS,
-		.result = "apps: [{app, name, claimed_name, pid, uid, gid, exe, labels, "
-			  "attached_at, channels, inflight, shm_bytes, state}], generation, next",
+		.result =
+			"apps: [{app, name (by the rules, \"\" = none), claimed_name, state, rule, "
+			"labels, pid, uid, gid, exe, cgroup, attached_at, library, lcore, "
+			"services, channels, inflight, serving, calls_total, errors_total, "
+			"requests_total, replies_total, shm_bytes}], generation, next",
 		.example = "app list filter.uid=1000",
 	},
 	{

@@ -7,14 +7,17 @@ const struct phx_ctl_method phx_ctl_methods_lcore[] = {
 		.name = "lcore.list",
 		.role = PHX_CTL_RO,
 		.flags = PHX_CTL_FORWARD,
-		.summary = "workers with their load",
+		.summary = "threads of the dataplane with their load",
 		.params = PHX_CTL_PARAMS(),
 		.list_key = "lcores",
 		.columns = PHX_CTL_COLUMNS({"lcore", "LCORE"}, {"role", "ROLE"}, {"cpus", "CPUS"},
 			{"engines", "ENGINES"}, {"busy_ns_total", "BUSY_NS"},
-			{"sleeps_total", "SLEEPS"}),
-		.result = "lcores: [{lcore, role, cpus, engines, rounds_total, busy_ns_total, "
-			  "sleeps_total}], generation, next",
+			{"sleep_ns_total", "SLEEP_NS"}, {"sleeps_total", "SLEEPS"},
+			{"wakeups_total", "WAKEUPS"}, {"longest_poll_ns", "LONGEST_NS"}),
+		.result = "lcores: [{lcore, role: worker or control, cpus, pinned, engines, and of "
+			  "workers rounds_total, idle_rounds_total, work_total, busy_ns_total, "
+			  "sleep_ns_total, yields_total, sleeps_total, wakeups_total, "
+			  "longest_poll_ns}], generation, next",
 		.example = "lcore list",
 	},
 	{.name = NULL},

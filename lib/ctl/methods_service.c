@@ -57,8 +57,11 @@ const struct phx_ctl_method phx_ctl_methods_service[] = {
 			.help = "only services that match"}),
 		.list_key = "services",
 		.columns = PHX_CTL_COLUMNS({"service", "SERVICE"}, {"group", "GROUP"},
-			{"instances", "INSTANCES"}, {"apps", "APPS"}, {"schema", "SCHEMA"}),
-		.result = "services: [{service, group, instances, apps, schema}], generation, next",
+			{"state", "STATE"}, {"instances", "INSTANCES"}, {"apps", "APPS"},
+			{"owner_uid", "OWNER"}, {"schema", "SCHEMA"}),
+		.result = "services: [{service, group, state: up or down, instances, apps, "
+			  "owner_uid, schema (hash, null when down), schemas (of all instances), "
+			  "methods: [{name, kind}]}], generation, next",
 		.example = "service list filter.service='hello.*'",
 	},
 	{

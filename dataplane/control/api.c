@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The binding table of dataplane.sock, its place in the control loop, and what nouns share.
+#include "dataplane/control/api.h"
+
+#include "dataplane/control/gather.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WHY_BYTES 256
+
+static const struct phx_ctl_binding bindings[] = {
+	{"rules.get", api_rules_get},
+	{"rules.push", api_rules_push},
+	{"app.list", api_app_list},
+	{"app.detach", api_app_detach},
+	{"service.list", api_service_list},
+	{"lcore.list", api_lcore_list},
+	{NULL, NULL},
+};
+
+static void api_ready(struct ctl_source *source, uint32_t events)
+{
+	(void)events;
+	// The loop comes back while there is work.
+	(void)phx_ctl_server_process(phx_container_of(source, struct api, source)->server);
+}
+
+int api_create(const struct api_config *config, struct phx_ctl_document *take_document,
+	struct api **out_api)
+{
+	struct phx_ctl_server_options options = {
+		.path = config->path,
+		.mode = 0600,
+		.own_uid_only = true,
+		.bindings = bindings,
+	};
+	struct api *api = calloc(1, sizeof(*api));
+	char why[WHY_BYTES] = "out of memory";
+	int rc;
+
+	if (api == NULL) {
+		phx_ctl_document_destroy(take_document);
+		return -ENOMEM;
+	}
+	api->config = *config;
+	api->document = take_document;
+	api->source.fd = -1;
+	api->started_ns = phx_clock_ns();
+	phx_list_init(&api->gathers);
+	options.arg = api;
+	rc = phx_ctl_server_create(&options, &api->server, why, sizeof(why));
+	if (rc == 0) {
+		api->source = (struct ctl_source){phx_ctl_server_fd(api->server), api_ready};
+		rc = ctl_add(config->loop, &api->source, EPOLLIN);
+	} else {
+		phx_log_err("api", "%s", why);
+	}
+	if (rc != 0) {
+		api->source.fd = -1;
+		api_destroy(api);
+		return rc;
+	}
+	*out_api = api;
+	return 0;
+}
+
+void api_destroy(struct api *api)
+{
+	if (api == NULL)
+		return;
+	ctl_del(api->config.loop, &api->source);
+	phx_ctl_server_destroy(api->server);
+	gather_drop_all(&api->gathers);
+	phx_ctl_document_destroy(api->document);
+	free(api);
+}
+
+const char *api_id(char text[API_ID_BYTES], const char *noun, uint64_t id)
+{
+	(void)snprintf(text, API_ID_BYTES, "%s-%llu", noun, (unsigned long long)id);
+	return text;
+}
+
+json_t *api_id_json(const char *noun, uint64_t id)
+{
+	char text[API_ID_BYTES];
+
+	return json_string(api_id(text, noun, id));
+}
+
+json_t *api_text(const char *text)
+{
+	char plain[512];
+	json_t *json = json_string(text);
+	size_t i;
+
+	if (json != NULL)
+		return json;
+	(void)snprintf(plain, sizeof(plain), "%s", text); // cut off when long
+	for (i = 0; plain[i] != '\0'; i++) {
+		if ((plain[i] & 0x80) != 0)
+			plain[i] = '?';
+	}
+	return json_string(plain);
+}
+
+json_t *api_wall_time(uint64_t wall_ns)
+{
+	time_t seconds = (time_t)(wall_ns / PHX_NS_PER_S);
+	char text[64];
+	struct tm tm;
+	size_t n;
+
+	if (gmtime_r(&seconds, &tm) == NULL)
+		return json_null();
+	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+	(void)snprintf(text + n, sizeof(text) - n, ".%03uZ",
+		(unsigned)(wall_ns % PHX_NS_PER_S / PHX_NS_PER_MS));
+	return json_string(text);
+}
+
+json_t *api_counter(const _Atomic uint64_t *counter)
+{
+	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));
+}
+
+void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows)
+{
+	phx_ctl_call_rows(call, phx_ctl_call_method(call)->list_key, take_rows,
+		api->document != NULL ? api->document->generation : 0);
+}

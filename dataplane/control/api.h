@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The server on dataplane.sock: rules from the control plane, and what this dataplane knows, one
+// noun a file (api_<noun>.c). Control thread; what workers own is asked of them (gather.h).
+#pragma once
+
+#include "dataplane/control/loop.h"
+#include "dataplane/core/registry.h"
+#include "dataplane/core/worker.h"
+#include "dataplane/frontend/attach_server.h"
+#include "dataplane/frontend/rules.h"
+#include "dataplane/link/host.h"
+#include "lib/ctl/document.h"
+#include "lib/ctl/server.h"
+
+#define API_ID_BYTES 32 // "app-18446744073709551615"
+
+struct api_config {
+	struct ctl_loop *loop;
+	const char *path; // of the socket
+	struct worker **workers;
+	unsigned worker_count;
+	struct rules *rules;
+	struct registry *registry;
+	struct attach_server *attach;
+	struct host *host;
+	uint8_t uuid[16]; // of this instance
+	// The document came with --standalone: pushes are refused.
+	bool standalone;
+	// Another document is in force; it stays valid until the next one was told.
+	void (*document_changed)(void *arg, const struct phx_ctl_document *document);
+	void *document_arg;
+};
+
+struct api {
+	struct api_config config;
+	struct phx_ctl_server *server;
+	struct ctl_source source;
+	struct phx_ctl_document *document; // in force, NULL = none; owned
+	struct phx_list gathers;	   // struct gather.node: questions to workers
+	uint64_t started_ns;
+};
+
+// Serve. take_document (may be NULL) is the one in force, owned from now on, also on failure. What
+// phx_ctl_server_create() returned, with the reason logged.
+int api_create(const struct api_config *config, struct phx_ctl_document *take_document,
+	struct api **out_api);
+// When no worker runs any more; open questions are answered UNAVAILABLE. NULL is legal.
+void api_destroy(struct api *api);
+
+// ---- for the nouns ----
+
+// "app-3" into text; returns it.
+const char *api_id(char text[API_ID_BYTES], const char *noun, uint64_t id);
+// The same as a new string.
+json_t *api_id_json(const char *noun, uint64_t id);
+// Text that somebody else chose, as a string: bytes that are not UTF-8 become '?'.
+json_t *api_text(const char *text);
+// Wall clock as RFC 3339 in UTC, to the millisecond.
+json_t *api_wall_time(uint64_t wall_ns);
+// A relaxed counter.
+json_t *api_counter(const _Atomic uint64_t *counter);
+// Answer a list sorted as it is, under the method's list_key.
+void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows);
+
+// The application that the parameter "app" means: an id, a name given by the rules, or a claimed
+// name that only one has. False: answered.
+bool api_app_find(struct api *api, struct phx_ctl_call *call, uint64_t *out_id);
+
+// Handlers; arg is struct api.
+void api_rules_get(void *arg, struct phx_ctl_call *call);
+void api_rules_push(void *arg, struct phx_ctl_call *call);
+void api_app_list(void *arg, struct phx_ctl_call *call);
+void api_app_detach(void *arg, struct phx_ctl_call *call);
+void api_service_list(void *arg, struct phx_ctl_call *call);
+void api_lcore_list(void *arg, struct phx_ctl_call *call);

@@ -422,8 +422,10 @@ void link_fail(struct link *link, enum phx_reason reason, int error)
 	link->down = true;
 	link->end_reason = reason;
 	link->end_error = error;
-	phx_log_info("link", "link-%llu to %s lost: %s (%s)", (unsigned long long)link->id,
-		link->peer_name, phx_reason_name(reason), error != 0 ? strerror(-error) : "closed");
+	if (!link->local) // those inside this process end with it
+		phx_log_info("link", "link-%llu to %s lost: %s (%s)", (unsigned long long)link->id,
+			link->peer_name, phx_reason_name(reason),
+			error != 0 ? strerror(-error) : "closed");
 	timer_stop(&link->worker->timers, &link->ping);
 	phx_list_del(&link->busy_node);
 	worker_post(link->worker, &link->end, link_end);

@@ -82,7 +82,7 @@ class Catalogue:
         """A dataplane without a control plane, restricted to `cpu`; it may listen on a port."""
         rundir = self.rundir(name)
         everybody = [{"name": "all", "action": "allow"}]
-        document = {"version": 1, "attach": everybody, "register": everybody}
+        document = {"version": 1, "generation": "1", "attach": everybody, "register": everybody}
         if listen is not None:
             document["listeners"] = [
                 {"name": "bench", "transport": "tcp", "address": f"127.0.0.1:{listen}"}]

@@ -65,6 +65,8 @@ static bool is_member(const struct phx_ctl_method *m, const char *word)
 	size_t len = strcspn(word, ".");
 
 	names_result(&names, m, 0);
+	for (const struct phx_ctl_column *c = m->columns; c->key != NULL; c++)
+		names_add(&names, c->key, strlen(c->key));
 	return names_match(&names, word, len, false, NULL) >= 0;
 }
 

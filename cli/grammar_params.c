@@ -62,7 +62,7 @@ bool grammar_is_key(const struct phx_ctl_method *m, const char *word)
 	return word[0] == '{' || find_key(m, word, false, NULL) != NULL;
 }
 
-static int note_origin(
+static void note_origin(
 	struct reader *r, const char *name, const char *rest, size_t word, size_t offset)
 {
 	struct origin *o = &r->origins[r->origin_count++];
@@ -71,7 +71,6 @@ static int note_origin(
 	o->offset = offset;
 	(void)snprintf(o->path, sizeof(o->path), "%s%s%.*s", name, rest != NULL ? "." : "",
 		rest != NULL ? (int)strcspn(rest, "=") : 0, rest != NULL ? rest : "");
-	return 0;
 }
 
 // Take one value; the error points at it. word is an index, offset where the value starts.
@@ -85,7 +84,7 @@ static int put(struct reader *r, const struct phx_ctl_param *p, const char *rest
 				  strchr("{@", value[0]) == NULL
 			  ? p
 			  : NULL;
-	(void)note_origin(r, p->name, rest, word, offset);
+	note_origin(r, p->name, rest, word, offset);
 	if (rc == 0)
 		return 0;
 	r->e->word = word;
@@ -211,25 +210,39 @@ static int take_word(struct reader *r)
 	return p != NULL ? take_key(r, p) : fail_word(r, &several);
 }
 
+// Is what was given at o the field that is wrong, or around it; else a part of it?
+static bool origin_holds(const struct origin *o, const char *field)
+{
+	size_t len = strlen(o->path);
+
+	return strncmp(field, o->path, len) == 0 && strchr(".[", field[len]) != NULL;
+}
+
+static bool origin_within(const struct origin *o, const char *field)
+{
+	size_t len = strlen(field);
+
+	return strncmp(o->path, field, len) == 0 && o->path[len] == '.';
+}
+
 // Point at the word whose value the validator refused, or at the end for what is missing.
 static int fail_validation(struct reader *r)
 {
 	const char *field = json_string_value(json_object_get(r->e->error.data, "field"));
-	size_t best = 0;
+	const struct origin *found = NULL;
 
-	r->e->word = r->w->count;
-	r->e->offset = 0;
 	for (size_t i = 0; field != NULL && i < r->origin_count; i++) {
 		const struct origin *o = &r->origins[i];
-		size_t len = strlen(o->path);
 
-		if (len < best || strncmp(field, o->path, len) != 0 ||
-			strchr(".[", field[len]) == NULL)
-			continue;
-		best = len;
-		r->e->word = o->word;
-		r->e->offset = o->offset;
+		if (origin_holds(o, field) &&
+			(found == NULL || strlen(o->path) > strlen(found->path)))
+			found = o;
 	}
+	for (size_t i = 0; found == NULL && field != NULL && i < r->origin_count; i++)
+		if (origin_within(&r->origins[r->origin_count - 1 - i], field))
+			found = &r->origins[r->origin_count - 1 - i];
+	r->e->word = found != NULL ? found->word : r->w->count;
+	r->e->offset = found != NULL ? found->offset : 0;
 	return -EINVAL;
 }
 

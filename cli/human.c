@@ -78,7 +78,7 @@ void human_label(const char *key, char *out, size_t size)
 	size_t len;
 	const struct unit *unit = unit_of(key, &len);
 
-	if (unit == NULL || unit->kind == UNIT_COUNT)
+	if (unit == NULL || unit->kind != UNIT_TIME)
 		(void)snprintf(out, size, "%s", key);
 	else
 		(void)snprintf(out, size, "%.*s%s", (int)len, key,

@@ -12,7 +12,8 @@
 void human_value(FILE *out, const char *key, json_t *value);
 void human_text(FILE *out, const char *text);
 
-// key without its unit, which its values carry: "uptime" for "uptime_ms". Cut at size.
+// key without its unit of time, which its values carry: "uptime" for "uptime_ms". Cut at
+// size.
 void human_label(const char *key, char *out, size_t size);
 
 // Columns that the text takes on a terminal.

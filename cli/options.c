@@ -209,7 +209,7 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 	int c, rc = 0;
 
 	*out_options = (struct options){.timeout_ns = TIMEOUT_DEFAULT_NS};
-	optind = 1;
+	optind = 0; // glibc: forget what was parsed before
 	why[0] = '\0';
 	while ((c = getopt_long(argc, argv, ":s:i:jpo:qvnt:r:f:kxhV", long_options, NULL)) != -1) {
 		if (c == 'V') {

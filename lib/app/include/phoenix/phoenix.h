@@ -87,6 +87,10 @@ struct phx_queue_options {
 	uint32_t ret_slots;
 	uint32_t comp_slots;
 };
+#define PHX_QUEUE_OPTIONS_INIT                                                                     \
+	{                                                                                          \
+		sizeof(struct phx_queue_options), 0, 0, 0                                          \
+	}
 
 // The queue that attaching made. Owned by the context.
 PHX_API struct phx_queue *phx_queue_default(struct phx_context *context);
@@ -129,6 +133,10 @@ struct phx_channel_options {
 	size_t size;
 	uint64_t timeout_ns; // to resolve and connect; default 10 s
 };
+#define PHX_CHANNEL_OPTIONS_INIT                                                                   \
+	{                                                                                          \
+		sizeof(struct phx_channel_options), 0                                              \
+	}
 
 // Open a channel to `target`: "local:" or "local:GROUP" (services of this host),
 // "tcp://HOST:PORT" or "tcp://HOST:PORT/GROUP". Returns when the dataplane accepted the target;

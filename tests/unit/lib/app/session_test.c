@@ -127,11 +127,14 @@ static void message_root_knows_its_type(void **)
 static void queue_create_gives_an_independent_queue(void **)
 {
 	struct session s = session_open(NULL);
-	struct phx_queue_options options = {sizeof(options), 64, 64, 128};
+	struct phx_queue_options options = PHX_QUEUE_OPTIONS_INIT;
 	struct session second = s;
 	struct outcome o = {0};
 	struct phx_sub_entry e;
 
+	options.sub_slots = 64;
+	options.ret_slots = 64;
+	options.comp_slots = 128;
 	assert_int_equal(0, phx_queue_create(s.ctx, &options, &second.queue));
 	assert_int_equal(64, s.dp->queues[1].q.sub_slots);
 	assert_int_equal(128, s.dp->queues[1].q.comp_slots);

@@ -51,6 +51,7 @@
 	X(JSON_CLIENTS_UID, 16, "connections", "clients of a control socket of one uid")           \
 	X(JSON_PENDING, 32, "requests", "outstanding requests of one client")                      \
 	X(WORKERS_MAX, 64, "workers", "worker lcores of one dataplane")                            \
+	X(SERIES_MAX, 1024, "series", "statistics of one worker: (application, service, method)")  \
 	X(LINKS_MAX, 1024, "links", "links of one dataplane")                                      \
 	X(APPS_MAX, 1024, "applications", "attached applications of one dataplane")                \
 	X(RULES_MAX, 1024, "rules", "attach rules, and register rules, of one document")           \

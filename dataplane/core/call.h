@@ -14,6 +14,7 @@
 
 #include "dataplane/core/done.h"
 #include "dataplane/core/memory.h"
+#include "dataplane/core/stats.h"
 #include "dataplane/core/timer.h"
 #include "lib/base/bits.h"
 #include "lib/base/clock.h"
@@ -157,7 +158,9 @@ struct call {
 	const struct phx_schema *schema; // of the binding
 	const char *service_name;	 // for the chain
 	const char *method_name;
-	uint32_t input; // message index of the request
+	struct stats_series *series; // where it counts, NULL = its method is not known
+	uint64_t sample;	     // number, 0 = its stages are not stamped
+	uint32_t input;		     // message index of the request
 	uint32_t output;
 	struct call_policy policy;
 	uint64_t inl[(PHX_SUB_INLINE_MAX + 7) / 8];
@@ -192,6 +195,8 @@ struct rcall {
 	uint16_t meta_len;
 	uint64_t lent; // handle of the lent block
 	const struct phx_schema *schema;
+	struct stats_series *series; // where it counts
+	uint64_t sample;	     // number, 0 = its stages are not stamped
 	uint32_t input;
 	uint32_t output;
 	struct call_status status; // of the reply

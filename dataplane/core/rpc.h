@@ -98,9 +98,12 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 void channel_destroy(struct channel *channel, const struct call_status *status);
 // Make the next binding of the channel: service of a bound schema. Its index, or -ENOSPC, -ENOMEM.
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service);
-// Schema and method of a binding; NULL when the binding or method does not exist.
+// Schema and method of a binding; NULL when the binding or method does not exist. *out_series is
+// the frontend's place for the series of the method, NULL in the beginning; it lasts as long as the
+// channel.
 const struct phx_method *channel_method(const struct channel *channel, uint16_t binding,
-	uint16_t method, const struct phx_schema **out_schema, const char **out_service);
+	uint16_t method, const struct phx_schema **out_schema, const char **out_service,
+	struct stats_series ***out_series);
 
 // ---- implemented by dataplane/policyhost ----
 

@@ -47,6 +47,8 @@ int worker_create(unsigned index, unsigned lcore, bool pinned, struct rte_rcu_qs
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	rc = worker->epoll_fd < 0 ? -errno : cmdq_init(&worker->inbox);
 	if (rc == 0)
+		rc = stats_create(PHX_LIMIT_SERIES_MAX, &worker->calls);
+	if (rc == 0)
 		rc = memory_pool_init(&worker->memory, MEMORY_BYTES_MAX);
 	if (rc == 0 && epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->inbox.fd, &event) != 0)
 		rc = -errno;
@@ -62,6 +64,7 @@ void worker_destroy(struct worker *worker)
 {
 	if (worker == NULL)
 		return;
+	stats_destroy(worker->calls);
 	memory_pool_fini(&worker->memory);
 	cmdq_fini(&worker->inbox);
 	if (worker->epoll_fd >= 0)

@@ -12,6 +12,7 @@
 #include "dataplane/core/cmdq.h"
 #include "dataplane/core/memory.h"
 #include "dataplane/core/source.h"
+#include "dataplane/core/stats.h"
 #include "dataplane/core/timer.h"
 
 #include <stdatomic.h>
@@ -51,6 +52,7 @@ struct worker {
 	struct rte_rcu_qsbr *qsbr; // [const] shared by all workers and control
 	_Atomic(const struct service_set *) *services; // [ctl>worker] read once per burst
 	struct worker_stats stats;
+	struct stats *calls; // [const] statistics of calls
 	_Atomic bool stop;   // [ctl] worker_stop() was called
 	struct cmd stop_cmd; // [ctl>worker] ends the loop after all commands before it
 	bool stopping;	     // [worker]

@@ -67,6 +67,8 @@ static void app_free(struct worker *worker, struct timer *timer)
 
 	(void)worker;
 	session_destroy(app->session);
+	if (app->worker != NULL)
+		stats_reclaim(app->worker->calls);
 	for (i = 0; i < app->queue_count; i++) {
 		if (app->queues[i].notify_fd >= 0)
 			close(app->queues[i].notify_fd);

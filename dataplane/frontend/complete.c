@@ -4,6 +4,7 @@
 
 #include "dataplane/core/chain.h"
 #include "dataplane/core/worker.h"
+#include "dataplane/frontend/counted.h"
 #include "dataplane/frontend/lent.h"
 #include "dataplane/frontend/pack.h"
 #include "dataplane/frontend/serve.h"
@@ -86,8 +87,8 @@ void comp_put(struct session_queue *q, struct phx_comp_entry *e, const struct co
 	worker_source_dirty(&q->session->source);
 }
 
-// What becomes free when a call ends: its slot, deadline, snapshot.
-static void call_finish(struct call *call, const struct call_status *status)
+// What becomes free when a call ends: its slot, deadline, snapshot. rx_bytes: of the reply.
+static void call_finish(struct call *call, const struct call_status *status, uint64_t rx_bytes)
 {
 	struct session *session = call->queue->session;
 
@@ -101,7 +102,7 @@ static void call_finish(struct call *call, const struct call_status *status)
 	stat_add(&session->stats.completions, 1);
 	if (status->code != PHX_OK)
 		stat_add(&session->stats.errors, 1);
-	phx_hist_add(&session->latency, session->worker->now_ns - call->start_ns);
+	counted_call_end(call, status->code, rx_bytes);
 	message_release(session, &call->message);
 	if (phx_unlikely(session->closing))
 		session_check_quiet(session);
@@ -134,7 +135,7 @@ static void reply_lost(struct phx_comp_entry *e)
 	e->reason = PHX_REASON_RECV_QUOTA;
 }
 
-void call_complete(
+static void call_put(
 	struct call *call, const struct call_status *status, const struct reply_view *reply)
 {
 	struct session_queue *q = call->queue;
@@ -144,10 +145,6 @@ void call_complete(
 	unsigned slots;
 	uint32_t offset;
 
-	if (phx_unlikely(call->out.in_place != 0)) {
-		call_zombie(call, status);
-		return;
-	}
 	entry_fill(&e, call, status);
 	if (reply != NULL) {
 		bytes.iov = reply->iov;
@@ -159,7 +156,7 @@ void call_complete(
 			e.flags |= PHX_COMP_HAS_MESSAGE;
 	}
 	slots = comp_inline_slots(&e);
-	call_finish(call, status);
+	call_finish(call, status, (uint64_t)e.msg_len + e.meta_len);
 	if (phx_unlikely(session->failed || session->closing))
 		return;
 	if (phx_likely(slots != 0 && (slots == 1 || comp_spare(q, slots) >= (int)slots))) {
@@ -177,7 +174,23 @@ void call_complete(
 	comp_put(q, &e, NULL);
 }
 
-void call_complete_block(struct call *call)
+void call_complete(
+	struct call *call, const struct call_status *status, const struct reply_view *reply)
+{
+	struct session *session = call->session;
+	uint64_t sample = call->sample;
+
+	if (phx_unlikely(call->out.in_place != 0)) {
+		call_zombie(call, status);
+		return;
+	}
+	counted_stage(session, sample, STATS_REPLY);
+	call_put(call, status, reply);
+	if (phx_unlikely(sample != 0))
+		stats_sample_end(session->worker->calls, sample, status->code);
+}
+
+static void block_put(struct call *call)
 {
 	struct session_queue *q = call->queue;
 	struct session *session = q->session;
@@ -191,7 +204,7 @@ void call_complete_block(struct call *call)
 	e.msg_len = call->in.total;
 	e.meta_len = call->in_meta_len;
 	call->in.has_block = false;
-	call_finish(call, &status);
+	call_finish(call, &status, (uint64_t)e.msg_len + e.meta_len);
 	if (session->failed || session->closing) {
 		recv_free(session, e.msg_off);
 		return;
@@ -201,6 +214,18 @@ void call_complete_block(struct call *call)
 		reply_lost(&e);
 	}
 	comp_put(q, &e, NULL);
+}
+
+void call_complete_block(struct call *call)
+{
+	struct session *session = call->session;
+	uint64_t sample = call->sample;
+	unsigned code = call->reply_status.code;
+
+	counted_stage(session, sample, STATS_REPLY);
+	block_put(call);
+	if (phx_unlikely(sample != 0))
+		stats_sample_end(session->worker->calls, sample, code);
 }
 
 // ---- a call that ends while a transport still reads its message ----

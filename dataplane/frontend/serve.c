@@ -6,6 +6,7 @@
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
+#include "dataplane/frontend/counted.h"
 #include "dataplane/frontend/lent.h"
 #include "dataplane/frontend/pack.h"
 #include "dataplane/frontend/submit.h"
@@ -81,6 +82,7 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	memset(&r->in, 0, sizeof(r->in));
 	r->bytes = 0;
 	r->meta_len = 0;
+	r->msg_len = 0;
 	r->policy.chain = NULL;
 	r->policy.next = 0;
 	r->policy.held = 0;
@@ -88,6 +90,8 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	memset(&r->out, 0, sizeof(r->out));
 	memset(&r->message, 0, sizeof(r->message));
 	stat_add(&session->stats.serving, 1);
+	counted_request_start(r, &reg->series[method],
+		phx_schema_service_name(reg->schema, reg->service), m->name);
 	return r;
 }
 
@@ -178,6 +182,7 @@ static bool request_put(struct rcall *r, const struct comp_bytes *bytes)
 	r->state = RCALL_DELIVERED;
 	r->delivered = true;
 	stat_add(&session->stats.requests, 1);
+	counted_stage(session, r->sample, STATS_DELIVERED);
 	return true;
 }
 
@@ -330,6 +335,7 @@ void serve_reply(struct session_queue *q, const struct phx_sub_entry *e, const v
 		return;
 	}
 	stat_add(&session->stats.replies, 1);
+	counted_stage(session, r->sample, STATS_REPLIED);
 	r->state = RCALL_REPLYING;
 	r->reply_inline = no_message ? e->meta_len == 0 && e->text_len == 0
 				     : (e->flags & PHX_SUB_INLINE) != 0;
@@ -380,6 +386,7 @@ void rcall_released(struct rcall *r)
 		end_notice(r, PHX_COMP_RELEASED);
 	if (r->policy.chain != NULL)
 		chain_call_end(&r->policy, &r->status);
+	counted_request_end(r, r->status.code);
 	rcall_free(r, false);
 	session_room(q);
 }
@@ -400,6 +407,7 @@ void rcall_cancel(struct rcall *r, enum phx_reason reason)
 	rcall_forget(r);
 	if (r->policy.chain != NULL)
 		chain_call_end(&r->policy, &st);
+	counted_request_end(r, st.code);
 	if (r->state == RCALL_DELIVERED) {
 		end_notice(r, PHX_COMP_CANCELLED);
 		rcall_free(r, true);

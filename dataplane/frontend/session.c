@@ -35,7 +35,6 @@ int session_create(const struct session_config *config, struct session **out_ses
 	phx_list_init(&session->work);
 	session->rcall_free = UINT32_MAX;
 	session->lent_free = UINT32_MAX;
-	phx_hist_init(&session->latency);
 	*out_session = session;
 	return 0;
 }
@@ -52,6 +51,8 @@ void session_destroy(struct session *session)
 		free(session->rcalls[i]);
 	for (uint32_t i = 0; i < session->schema_count; i++)
 		phx_schema_free(session->schemas[i]);
+	for (uint32_t i = 0; i < session->registration_count; i++)
+		free(session->registrations[i].series);
 	free(session->rcalls);
 	free(session->rcall_history);
 	free(session->lent);
@@ -260,6 +261,7 @@ int session_register(struct session *session, uint32_t schema, uint32_t service,
 	uint32_t *out_handle)
 {
 	uint32_t n = session->registration_count;
+	struct stats_series **series;
 	struct registration *t;
 
 	if (schema >= session->schema_count || queue >= session->queue_count ||
@@ -273,10 +275,15 @@ int session_register(struct session *session, uint32_t schema, uint32_t service,
 			return -ENOMEM;
 		session->registrations = t;
 	}
+	series = calloc(phx_schema_method_count(session->schemas[schema], service) + 1,
+		sizeof(struct stats_series *));
+	if (series == NULL)
+		return -ENOMEM;
 	session->registrations[n] = (struct registration){
 		.schema = session->schemas[schema],
 		.service = service,
 		.queue = session->queues[queue],
+		.series = series,
 		.live = true,
 	};
 	session->registration_count = n + 1;
@@ -319,6 +326,7 @@ void session_check_quiet(struct session *session)
 	}
 	if (!atomic_load_explicit(&session->quiet, memory_order_relaxed)) {
 		worker_source_del(session->worker, &session->source);
+		stats_app_ended(session->worker->calls, session->config.id);
 		atomic_store_explicit(&session->quiet, true, memory_order_release);
 	}
 }

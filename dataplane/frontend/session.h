@@ -15,7 +15,6 @@
 #include "dataplane/core/call.h"
 #include "dataplane/core/rpc.h"
 #include "dataplane/core/source.h"
-#include "lib/base/hist.h"
 #include "lib/shm/bell.h"
 #include "lib/shm/heap.h"
 #include "lib/shm/ring.h"
@@ -108,6 +107,7 @@ struct registration {
 	const struct phx_schema *schema;
 	uint32_t service;
 	struct session_queue *queue;
+	struct stats_series **series; // of each method, NULL until it is called
 	bool live;
 };
 
@@ -141,7 +141,6 @@ struct session {
 	bool failed, closing;
 	_Atomic bool quiet; // [worker>ctl] nothing refers to the session any more
 	struct session_stats stats;
-	struct phx_hist latency; // of client calls
 };
 
 // ---- control thread ----

@@ -7,6 +7,7 @@
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
+#include "dataplane/frontend/counted.h"
 #include "dataplane/frontend/pack.h"
 #include "dataplane/frontend/serve.h"
 
@@ -97,6 +98,8 @@ static void call_fill(
 	call->meta_off = e->meta_off;
 	call->meta_len = e->meta_len;
 	call->path = NULL;
+	call->series = NULL;
+	call->sample = 0;
 	call->packed = false;
 	call->state = CALL_QUEUED;
 	call->policy.chain = NULL;
@@ -163,6 +166,7 @@ static void call_start(struct session_queue *q, const union submit_entry *s, uin
 {
 	struct call *call = call_take(q, s, position);
 	const struct phx_method *method;
+	struct stats_series **series;
 	struct path *path;
 
 	if (call == NULL)
@@ -171,19 +175,20 @@ static void call_start(struct session_queue *q, const union submit_entry *s, uin
 		call_refuse(call, PHX_INVALID_ARGUMENT, PHX_REASON_INVALID, "no such channel");
 		return;
 	}
-	method = channel_method(
-		call->channel, call->binding, call->method, &call->schema, &call->service_name);
+	method = channel_method(call->channel, call->binding, call->method, &call->schema,
+		&call->service_name, &series);
 	if (phx_unlikely(method == NULL)) {
 		call_refuse(call, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED,
 			"no such binding or method");
 		return;
 	}
+	call->method_name = method->name;
+	counted_call_start(call, series);
 	if (phx_unlikely(method->flags & (PHX_METHOD_CLIENT_STREAM | PHX_METHOD_SERVER_STREAM))) {
 		call_refuse(call, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED,
 			"streaming methods are not carried yet");
 		return;
 	}
-	call->method_name = method->name;
 	call->input = method->input;
 	call->output = method->output;
 	path = channel_admit(call);

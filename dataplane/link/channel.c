@@ -194,6 +194,8 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 			link_send(path->link, &f, NULL, 0);
 		path_destroy(path);
 	}
+	for (uint32_t i = 0; i < channel->binding_count; i++)
+		free(channel->bindings[i].series);
 	free(channel->bindings);
 	free(channel);
 }
@@ -232,6 +234,7 @@ static int bindings_grow(struct channel *channel)
 
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service)
 {
+	uint32_t methods = phx_schema_method_count(schema, service);
 	uint32_t i = channel->binding_count;
 	struct channel_binding *b;
 	struct phx_list *n;
@@ -241,6 +244,9 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	if (i == channel->binding_size && bindings_grow(channel) != 0)
 		return -ENOMEM;
 	b = &channel->bindings[i];
+	b->series = calloc(methods + 1, sizeof(struct stats_series *));
+	if (b->series == NULL)
+		return -ENOMEM;
 	b->schema = schema;
 	b->service = service;
 	b->hash = phx_schema_service_hash(schema, service);
@@ -257,7 +263,8 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 }
 
 const struct phx_method *channel_method(const struct channel *channel, uint16_t binding,
-	uint16_t method, const struct phx_schema **out_schema, const char **out_service)
+	uint16_t method, const struct phx_schema **out_schema, const char **out_service,
+	struct stats_series ***out_series)
 {
 	const struct channel_binding *b;
 
@@ -268,5 +275,6 @@ const struct phx_method *channel_method(const struct channel *channel, uint16_t 
 		return NULL;
 	*out_schema = b->schema;
 	*out_service = phx_schema_service_name(b->schema, b->service);
+	*out_series = &b->series[method];
 	return phx_schema_method(b->schema, b->service, method);
 }

@@ -92,7 +92,8 @@ struct channel_binding {
 	const struct phx_schema *schema;
 	uint32_t service;
 	struct phx_hash128 hash;
-	struct phx_list pending; // struct call.node: waiting for service or credit
+	struct stats_series **series; // of each method, the frontend's
+	struct phx_list pending;      // struct call.node: waiting for service or credit
 };
 
 struct channel {

@@ -169,6 +169,8 @@ void path_send(struct path *path, struct call *call)
 	conn_count(&path->channel->bytes_out, size);
 	conn_count(&path->link->calls_out, 1);
 	sent_add(path, call, cookie);
+	if (phx_unlikely(call->sample != 0))
+		stats_sample_stamp(path->channel->worker->calls, call->sample, STATS_SENT);
 	out_fill(path, call, size, (f.flags & PHX_FRAME_F_PROTOBUF) != 0);
 	path->bytes_sent += size;
 	if (phx_unlikely(size > LINK_SINGLE_BYTES)) {

@@ -30,29 +30,20 @@ static char *prompt_of(EditLine *editor)
 	return sh->prompt;
 }
 
+// "phoenix (NAME)> ": the instance, which is the last part of its run directory, or the path
+// of a socket that was given.
 static void set_prompt(struct shell *sh)
 {
-	const struct options *o = &sh->cli->options;
 	const char *path = sh->cli->session.path;
-	const char *end = strrchr(path, '/');
-	const char *name = o->instance;
+	const char *end = strrchr(path, '/'), *name = path;
 
-	if (name == NULL && o->socket == NULL && end != NULL) {
-		(void)snprintf(sh->prompt, sizeof(sh->prompt), "phoenix (%.*s)> ",
-			(int)(end - path), path);
-		name = strrchr(sh->prompt, '/') != NULL ? NULL : path;
-		// The instance is the last part of the run directory.
-		for (const char *s = end; s > path; s--) {
-			if (s[-1] != '/')
-				continue;
-			(void)snprintf(sh->prompt, sizeof(sh->prompt), "phoenix (%.*s)> ",
-				(int)(end - s), s);
-			break;
-		}
-		return;
-	}
-	(void)snprintf(
-		sh->prompt, sizeof(sh->prompt), "phoenix (%.90s)> ", name != NULL ? name : path);
+	if (sh->cli->options.socket != NULL || end == NULL)
+		end = path + strlen(path);
+	else
+		for (const char *s = path; s < end; s++)
+			if (*s == '/')
+				name = s + 1;
+	(void)snprintf(sh->prompt, sizeof(sh->prompt), "phoenix (%.*s)> ", (int)(end - name), name);
 }
 
 static void nothing(int)
@@ -132,7 +123,8 @@ int interact_run(struct cli *cli)
 		(void)el_set(sh.editor, EL_PROMPT, prompt_of);
 		(void)el_set(sh.editor, EL_HIST, history, sh.history);
 		(void)el_set(sh.editor, EL_SIGNAL, 0);
-		(void)el_source(sh.editor, NULL); // no ~/.editrc is fine
+		(void)el_set(sh.editor, EL_EDITOR, "emacs"); // ~/.editrc may say vi
+		(void)el_source(sh.editor, NULL);	     // no ~/.editrc is fine
 		(void)sigaction(SIGINT, &handler, &before);
 		read_lines(&sh);
 		(void)sigaction(SIGINT, &before, NULL);

@@ -56,6 +56,7 @@ struct message {
 	struct phx_image image; // empty when encoded is set or there is no message
 	uint8_t *encoded;	// protobuf bytes (malloc), or NULL
 	uint32_t encoded_len;
+	bool rewritten; // by a policy: what was encoded before is stale
 	uint16_t meta_len;
 	uint16_t text_len;
 	uint8_t *extra;	     // metadata then text, a pool block; NULL when both are 0
@@ -111,17 +112,34 @@ struct call_work {
 	struct phx_list node;
 	// 1 = done or gone (the object may have ended), 0 = call again.
 	int (*step)(struct call_work *work);
-	struct phx_pack *pack; // in a small pool block
+	struct phx_pack *pack;	    // in a small pool block
+	struct phx_image_copy copy; // of a private message into the receive heap
 };
 
 enum call_state { CALL_FREE, CALL_PACK, CALL_QUEUED, CALL_SENT };
 
-// Per-call state of each policy in the chain, and which chain passed the call.
+struct held_reply;
+struct hold;
+struct policy;
+
+// What a policy keeps for a call, and which policy (with its configuration) that is.
+struct policy_slot {
+	struct policy *policy; // valid while its bit in `entered` is set
+	uint64_t state[2];
+};
+
+// The policies that have seen a call. Written by dataplane/policyhost; bit i of the masks is slot
+// i.
 struct call_policy {
-	const void *chain; // the immutable chain that saw the request point; NULL = none
-	uint8_t next;	   // first policy of the chain that has not passed it yet
-	uint8_t held;	   // in a hold FIFO
-	uint64_t state[PHX_LIMIT_CHAIN_MAX][2];
+	uint64_t chain_id;  // chain whose policies have the first slots, in order; 0 = none yet
+	struct hold *hold;  // set while a policy holds the call
+	uint16_t entered;   // the policy has seen the call
+	uint16_t passed[2]; // it has let the request, the reply pass
+	uint16_t owed;	    // it has let the request pass, so it gets the call's end
+	uint16_t again;	    // it passed under an older configuration
+	uint8_t mark_class; // for schedulers
+	uint16_t mark_weight;
+	struct policy_slot slot[PHX_LIMIT_CHAIN_MAX];
 };
 
 struct call {
@@ -163,6 +181,7 @@ struct call {
 	uint32_t input;		     // message index of the request
 	uint32_t output;
 	struct call_policy policy;
+	struct held_reply *held_reply; // of the frontend: a reply that is not delivered yet
 	uint64_t inl[(PHX_SUB_INLINE_MAX + 7) / 8];
 };
 

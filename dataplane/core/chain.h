@@ -1,23 +1,45 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a call stage hands to the policy host: a burst of messages at one point, each with a verdict
-// to be filled in. Implemented by dataplane/policyhost; called by the frontend on the worker.
+// to be filled in. Implemented by dataplane/policyhost; called by the frontend.
+//
+// Chains hang from one immutable set per generation, which the control thread publishes by one
+// pointer; a worker reads it once per burst with chain_current() and keeps nothing of it beyond
+// the burst. Calls remember the policies that they have passed, not the chain; those policies
+// live until the last such call has ended.
 #pragma once
 
 #include "dataplane/core/call.h"
 #include "dataplane/core/rpc.h"
+#include "dataplane/core/worker.h"
 
-struct chain; // immutable, shared by sessions with equal chains
+struct chain;	   // immutable: the policies of one session, in order
+struct chain_host; // the policy host
+
+#define CHAIN_SLOT_NONE UINT32_MAX
+
+struct chain_set { // immutable
+	uint64_t generation;
+	uint32_t count;
+	const struct chain *chains[]; // by slot; NULL = no policies
+};
+
+// What a stage asks about a chain, in front of struct chain.
+struct chain_head {
+	uint32_t points; // PHX_POLICY_AT(): some policy's burst runs there
+	uint32_t judges; // some policy may deny, hold or rewrite there
+	uint32_t ends;	 // 1: some policy wants the end of calls
+};
 
 enum chain_verdict {
 	CHAIN_PASS, // go on
-	CHAIN_DENY, // end with item->status (origin policy, text = policy name)
+	CHAIN_DENY, // end with item->status (origin policy, text = name and reason)
 	CHAIN_HOLD, // the host keeps it and calls item->resume later; give credit back
 };
 
 // One message at one point. The stage fills everything but verdict and status.
 struct chain_item {
 	struct session *session;
-	struct message *message; // may be rewritten (image becomes dirty: canonicalise)
+	struct message *message; // may be rewritten: image.dirty, then canonicalise
 	const struct phx_schema *schema;
 	uint32_t type;	     // message index in the schema
 	const char *service; // full name
@@ -25,20 +47,92 @@ struct chain_item {
 	struct call_policy *policy; // per-call state
 	uint64_t deadline_ns;
 	enum chain_verdict verdict; // out
-	struct call_status status;  // out, with DENY
+	struct call_status status;  // out, with DENY; text is valid until the next chain_run()
 	// With HOLD: runs later on the same worker; the item is copied by the host. verdict is PASS
 	// (all remaining policies agreed) or DENY.
 	void (*resume)(void *owner, const struct chain_item *item);
 	void *owner;
 };
 
-// Run the session's chain at `point` over n items (at most PHX_LIMIT_BURST). Sessions without a
-// chain never get here.
-void chain_run(
-	const struct chain *chain, enum policy_point point, struct chain_item *items, unsigned n);
+// How a call ended, for chain_call_end().
+struct chain_end {
+	const struct call_status *status;
+	const char *service;
+	const char *method;
+	uint64_t start_ns;
+};
+
+// ---- worker ----
+
+// The chain of the session with this slot, NULL = none. Valid for the burst.
+static inline const struct chain *chain_current(const struct worker *worker, uint32_t slot)
+{
+	const struct chain_set *set;
+
+	if (worker->chains == NULL)
+		return NULL;
+	// Pairs with the release store of the host's publication.
+	set = atomic_load_explicit(worker->chains, memory_order_acquire);
+	return slot < set->count ? set->chains[slot] : NULL;
+}
+
+static inline bool chain_runs(const struct chain *chain, enum policy_point point)
+{
+	return chain != NULL && (((const struct chain_head *)chain)->points >> point & 1) != 0;
+}
+// May a policy deny, hold or rewrite here? Then nothing reaches the application before the verdict.
+static inline bool chain_judges(const struct chain *chain, enum policy_point point)
+{
+	return chain != NULL && (((const struct chain_head *)chain)->judges >> point & 1) != 0;
+}
+
+// No policy has seen the call. Before its request point.
+static inline void chain_call_start(struct call_policy *policy)
+{
+	policy->chain_id = 0;
+	policy->hold = NULL;
+	policy->entered = policy->owed = policy->again = 0;
+	policy->passed[0] = policy->passed[1] = 0;
+	policy->mark_class = 0;
+	policy->mark_weight = 0;
+}
+
+// Run the chain at `point` over n items (at most PHX_LIMIT_BURST) of one session. Policies that a
+// call has passed at this point do not run again, so repeating it is harmless.
+void chain_run(struct worker *worker, const struct chain *chain, enum policy_point point,
+	struct chain_item *items, unsigned n);
 // A held item must be forgotten (cancel, deadline, session end): resume will not run.
-void chain_unhold(struct call_policy *policy, void *owner);
-// Run call end exactly once for a call that passed its request point.
-void chain_call_end(struct call_policy *policy, const struct call_status *status);
-// Fields that the chain inspects in this message type: leaves to be copied. NULL = none.
+void chain_unhold(struct worker *worker, struct call_policy *policy);
+// The message of a held item has moved.
+void chain_hold_moved(struct call_policy *policy, struct message *message);
+// Call end, once for each policy that the call passed at its request; the call is not held. Legal
+// for a call that no policy has seen.
+void chain_call_end(struct worker *worker, struct call_policy *policy, const struct chain_end *end);
+// Fields that the chain inspects in messages of this schema: leaves to be copied. NULL = none.
 const struct phx_inspect *chain_inspect(const struct chain *chain, const struct phx_schema *schema);
+
+// ---- control ----
+
+struct chain_label {
+	const char *key;
+	const char *value;
+};
+
+// Who an application is, measured and named; copied.
+struct chain_session {
+	uint64_t app; // app-N
+	uint32_t uid;
+	uint32_t gid;
+	const char *name; // NULL or "" = none
+	const struct chain_label *labels;
+	uint32_t label_count;
+};
+
+// A session will come: its slot, and its chain from the next burst on. 0, -ENOMEM, -ENOSPC.
+int chain_session_add(
+	struct chain_host *host, const struct chain_session *session, uint32_t *out_slot);
+// It has another schema (which outlives the session's chain): policies bind their fields. Before
+// messages of it pass. 0, -ENOMEM.
+int chain_session_schema(struct chain_host *host, uint32_t slot, const struct phx_schema *schema);
+// The session is quiet and will be freed. CHAIN_SLOT_NONE is legal.
+void chain_session_remove(struct chain_host *host, uint32_t slot);

@@ -6,6 +6,8 @@
 
 #include "dataplane/core/call.h"
 
+struct chain;
+
 // ---- implemented by dataplane/frontend ----
 
 // A call that channel_admit() queued may be packed, chained and sent now: it has credit of `path`.
@@ -25,6 +27,11 @@ struct reply_view {
 // afterwards (or a zombie until its outgoing bytes are no longer read); small replies are copied
 // into the ring or the receive heap, or parked in private memory until the heap has room.
 void call_complete(
+	struct call *call, const struct call_status *status, const struct reply_view *reply);
+
+// The reply of a sent call has come: the chain, then call_complete(), now or later. view->iov has
+// at most one entry.
+void call_reply(
 	struct call *call, const struct call_status *status, const struct reply_view *reply);
 
 // End a client call whose announced reply lies complete and checked in call->in.block: the image,
@@ -48,6 +55,8 @@ const struct phx_source *session_source(const struct session *session);
 void session_work_add(struct session *session, struct call_work *work);
 struct worker *session_worker(const struct session *session);
 struct memory_account *session_account(struct session *session);
+// The session's policies now, NULL = none; valid for the burst.
+const struct chain *session_chain(const struct session *session);
 // A transport starts or stops reading the session's memory in place.
 void session_pin(struct session *session);
 void session_unpin(struct session *session);
@@ -64,6 +73,8 @@ void rcall_deliver(struct rcall *rcall, const struct iovec *iov, int iov_count, 
 int rcall_take_image(struct rcall *rcall, const struct iovec *iov, int iov_count, uint32_t msg_len);
 // The caller is not interested any more (cancel, deadline, link or channel lost).
 void rcall_cancel(struct rcall *rcall, enum phx_reason reason);
+// A reply that a policy holds will not be sent. False: it is not held.
+bool rcall_unhold(struct rcall *rcall);
 // The reply is out of use (sent, dropped): give the message back, free the rcall.
 void rcall_released(struct rcall *rcall);
 

@@ -19,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct chain_set;
 struct rte_rcu_qsbr;
 struct service_set;
 
@@ -51,6 +52,7 @@ struct worker {
 	struct memory_pool memory; // [worker] blocks for snapshots and frames
 	struct rte_rcu_qsbr *qsbr; // [const] shared by all workers and control
 	_Atomic(const struct service_set *) *services; // [ctl>worker] read once per burst
+	_Atomic(const struct chain_set *) *chains;     // [ctl>worker] the same; NULL = no policies
 	struct worker_stats stats;
 	struct stats *calls; // [const] statistics of calls
 	_Atomic bool stop;   // [ctl] worker_stop() was called

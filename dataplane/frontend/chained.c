@@ -1,31 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// See chained.h. Works with core/chain.h (implemented by the policy host).
+// Messages that applications send: requests of clients, replies of servers. See chained.h; what
+// they receive is chained_in.c.
 #include "dataplane/frontend/chained.h"
 
-#include "dataplane/core/chain.h"
-#include "dataplane/core/worker.h"
 #include "dataplane/frontend/complete.h"
 #include "dataplane/frontend/pack.h"
 #include "dataplane/frontend/serve.h"
-
-#include "lib/schema/path.h"
-
-// A rewritten image is made canonical before it goes on. 0 or a negative errno value.
-static int image_settle(struct session *session, struct message *message,
-	const struct phx_schema *schema, uint32_t type)
-{
-	struct phx_image out;
-	int rc;
-
-	if (phx_likely(!message->image.dirty))
-		return 0;
-	rc = phx_image_canonicalise(&message->image, schema, type, &session->account.pool, &out);
-	if (rc != 0)
-		return rc;
-	phx_image_release(&message->image, &session->account.pool);
-	message->image = out;
-	return 0;
-}
+#include "dataplane/frontend/settle.h"
 
 static const struct call_status settle_failed = {
 	.code = PHX_RESOURCE_EXHAUSTED,
@@ -33,14 +14,6 @@ static const struct call_status settle_failed = {
 	.executed = PHX_EXECUTED_NO,
 	.reason = PHX_REASON_NO_MEMORY,
 };
-
-static void names_fill(
-	struct chain_item *item, const struct phx_schema *schema, uint32_t service, uint32_t method)
-{
-	item->schema = schema;
-	item->service = phx_schema_service_name(schema, service);
-	item->method = phx_schema_method(schema, service, method)->name;
-}
 
 // ---- calls, request out ----
 
@@ -50,27 +23,65 @@ static void call_resume(void *owner, const struct chain_item *item)
 	struct path *path;
 
 	if (item->verdict == CHAIN_DENY) {
-		channel_forget(call);
 		call_complete(call, &item->status, NULL);
 		return;
 	}
-	// Its credit went back while it was held: ask again, the snapshot is kept.
+	// Its credit went back while it was held: ask again, the snapshot is kept. The chain runs
+	// once more, for policies that have come meanwhile.
 	path = channel_admit(call);
 	if (path != NULL)
-		path_send(path, call);
+		chained_calls(call->session, &call, &path, 1);
 }
 
-static void call_verdict(
-	struct session *session, struct call *call, struct path *path, struct chain_item *item)
+static void call_settled(struct call *call, int rc)
 {
-	if (item->verdict == CHAIN_PASS &&
-		image_settle(session, &call->message, call->schema, call->input) != 0) {
-		item->verdict = CHAIN_DENY;
-		item->status = settle_failed;
+	struct path *path = call->path;
+
+	call->path = NULL;
+	call->state = CALL_QUEUED;
+	if (rc == 0) {
+		path_send(path, call);
+		return;
 	}
+	path_release(path);
+	call_complete(call, &settle_failed, NULL);
+}
+
+static int call_settle_step(struct call_work *work)
+{
+	struct call *call = phx_container_of(work, struct call, work);
+	int rc = settle_step(call->session, work, &call->message);
+
+	if (rc == 0)
+		return 0;
+	call_settled(call, rc < 0 ? rc : 0);
+	return 1;
+}
+
+// Rewritten: canonical again before it goes on; a large one in steps, like the pack before.
+static PHX_COLD void call_settle(struct call *call, struct path *path)
+{
+	int rc =
+		settle_start(call->session, &call->work, &call->message, call->schema, call->input);
+
+	call->path = path;
+	if (rc != 0) {
+		call_settled(call, rc < 0 ? rc : 0);
+		return;
+	}
+	call->state = CALL_PACK;
+	call->work.step = call_settle_step;
+	session_work_add(call->session, &call->work);
+}
+
+static void call_verdict(struct call *call, struct path *path, const struct chain_item *item)
+{
 	switch (item->verdict) {
 	case CHAIN_PASS:
-		path_send(path, call);
+		if (phx_unlikely(call->message.rewritten))
+			call_settle(call, path);
+		else
+			path_send(path, call);
 		break;
 	case CHAIN_DENY:
 		path_release(path);
@@ -84,9 +95,10 @@ static void call_verdict(
 
 void chained_calls(struct session *session, struct call **calls, struct path **paths, unsigned n)
 {
+	const struct chain *chain = session_chain(session);
 	struct chain_item items[PHX_LIMIT_BURST];
 
-	if (phx_likely(session->chain == NULL)) {
+	if (phx_likely(chain == NULL)) {
 		for (unsigned i = 0; i < n; i++)
 			path_send(paths[i], calls[i]);
 		return;
@@ -107,87 +119,122 @@ void chained_calls(struct session *session, struct call **calls, struct path **p
 			.owner = call,
 		};
 	}
-	chain_run(session->chain, POINT_REQUEST_OUT, items, n);
+	chain_run(session->worker, chain, POINT_REQUEST_OUT, items, n);
 	for (unsigned i = 0; i < n; i++)
-		call_verdict(session, calls[i], paths[i], &items[i]);
+		call_verdict(calls[i], paths[i], &items[i]);
 }
 
-// ---- server calls ----
-
-static void rcall_item(struct rcall *r, struct chain_item *item, uint32_t type,
-	void (*resume)(void *, const struct chain_item *))
+void chained_call_end(struct call *call, const struct call_status *status)
 {
+	const struct chain_end end = {
+		.status = status,
+		.service = call->service_name,
+		.method = call->method_name,
+		.start_ns = call->start_ns,
+	};
+
+	if (call->policy.hold != NULL)
+		chain_unhold(call->session->worker, &call->policy);
+	if (call->policy.entered != 0)
+		chain_call_end(call->session->worker, &call->policy, &end);
+}
+
+// ---- server calls, reply out ----
+
+static void reply_fail(struct rcall *r, const struct call_status *status)
+{
+	serve_set_status(r, status);
+	r->status.executed = PHX_EXECUTED_YES;
+	rcall_send(r);
+}
+
+static int reply_settle_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = settle_step(r->session, work, &r->message);
+
+	if (rc == 0)
+		return 0;
+	if (rc < 0)
+		reply_fail(r, &settle_failed);
+	else
+		rcall_send(r);
+	return 1;
+}
+
+static void reply_out_resume(void *owner, const struct chain_item *item)
+{
+	struct rcall *r = owner;
+	int rc;
+
+	if (item->verdict == CHAIN_DENY) {
+		reply_fail(r, &item->status);
+		return;
+	}
+	if (phx_likely(!r->message.rewritten)) {
+		rcall_send(r);
+		return;
+	}
+	rc = settle_start(r->session, &r->work, &r->message, r->schema, r->output);
+	if (rc < 0) {
+		reply_fail(r, &settle_failed);
+	} else if (rc > 0) {
+		rcall_send(r);
+	} else {
+		r->work.step = reply_settle_step;
+		session_work_add(r->session, &r->work);
+	}
+}
+
+void chained_reply_out(struct rcall *r)
+{
+	const struct chain *chain = session_chain(r->session);
+	struct chain_item item;
+
+	if (phx_likely(!chain_runs(chain, POINT_REPLY_OUT))) {
+		rcall_send(r);
+		return;
+	}
+	chained_rcall_item(r, r->output, reply_out_resume, &item);
+	chain_run(r->session->worker, chain, POINT_REPLY_OUT, &item, 1);
+	if (item.verdict != CHAIN_HOLD)
+		reply_out_resume(r, &item);
+}
+
+void chained_rcall_item(struct rcall *r, uint32_t type,
+	void (*resume)(void *, const struct chain_item *), struct chain_item *item)
+{
+	uint32_t service = r->session->registrations[r->service].service;
+
 	*item = (struct chain_item){
 		.session = r->session,
 		.message = &r->message,
+		.schema = r->schema,
 		.type = type,
+		.service = phx_schema_service_name(r->schema, service),
+		.method = phx_schema_method(r->schema, service, r->method)->name,
 		.policy = &r->policy,
 		.deadline_ns = r->deadline_ns,
 		.resume = resume,
 		.owner = r,
 	};
-	names_fill(item, r->schema, r->session->registrations[r->service].service, r->method);
 }
 
-static void rcall_deny(struct rcall *r, const struct call_status *status)
-{
-	message_release(r->session, &r->message);
-	r->status = *status;
-	r->state = RCALL_REPLYING;
-	rcall_send(r);
-}
-
-static void request_resume(void *owner, const struct chain_item *item)
-{
-	struct rcall *r = owner;
-
-	if (item->verdict == CHAIN_DENY)
-		rcall_deny(r, &item->status);
-	else if (image_settle(r->session, &r->message, r->schema, r->input) != 0)
-		rcall_deny(r, &settle_failed);
-	else {
-		if (!r->has_block)
-			r->msg_len = (uint32_t)r->message.image.total_len;
-		serve_ready(r);
-	}
-}
-
-void chained_request_in(struct rcall *r)
+void chained_rcall_end(struct rcall *r, const struct call_status *status)
 {
 	struct chain_item item;
+	struct chain_end end;
 
-	if (r->has_block)
-		phx_image_borrow(
-			&r->message.image, session_recv_address(r->session, r->block), r->msg_len);
-	r->state = RCALL_WAITING;
-	rcall_item(r, &item, r->input, request_resume);
-	chain_run(r->session->chain, POINT_REQUEST_IN, &item, 1);
-	if (item.verdict != CHAIN_HOLD)
-		request_resume(r, &item);
-}
-
-static void reply_resume(void *owner, const struct chain_item *item)
-{
-	struct rcall *r = owner;
-
-	if (item->verdict == CHAIN_DENY) {
-		message_release(r->session, &r->message);
-		r->status = item->status;
-		r->status.executed = PHX_EXECUTED_YES;
-	} else if (image_settle(r->session, &r->message, r->schema, r->output) != 0) {
-		message_release(r->session, &r->message);
-		r->status = settle_failed;
-		r->status.executed = PHX_EXECUTED_YES;
-	}
-	rcall_send(r);
-}
-
-void chained_reply_out(struct rcall *r)
-{
-	struct chain_item item;
-
-	rcall_item(r, &item, r->output, reply_resume);
-	chain_run(r->session->chain, POINT_REPLY_OUT, &item, 1);
-	if (item.verdict != CHAIN_HOLD)
-		reply_resume(r, &item);
+	if (r->policy.hold != NULL)
+		chain_unhold(r->session->worker, &r->policy);
+	if (r->policy.entered == 0)
+		return;
+	chained_rcall_item(r, r->output, NULL, &item);
+	end = (struct chain_end){
+		.status = status,
+		.service = item.service,
+		.method = item.method,
+		.start_ns = r->start_ns,
+	};
+	chain_call_end(r->session->worker, &r->policy, &end);
 }

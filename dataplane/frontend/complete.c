@@ -2,8 +2,8 @@
 // Completions of client calls and the writing of completion entries, see complete.h.
 #include "dataplane/frontend/complete.h"
 
-#include "dataplane/core/chain.h"
 #include "dataplane/core/worker.h"
+#include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/counted.h"
 #include "dataplane/frontend/lent.h"
 #include "dataplane/frontend/pack.h"
@@ -94,8 +94,8 @@ static void call_finish(struct call *call, const struct call_status *status, uin
 
 	if (call->deadline_ns != UINT64_MAX)
 		timer_stop(&session->worker->timers, &call->timer);
-	if (call->policy.chain != NULL)
-		chain_call_end(&call->policy, status);
+	if (phx_unlikely(call->policy.entered != 0))
+		chained_call_end(call, status);
 	call->state = CALL_FREE;
 	call->queue->inflight--;
 	stat_sub(&session->stats.inflight, 1);
@@ -104,6 +104,8 @@ static void call_finish(struct call *call, const struct call_status *status, uin
 		stat_add(&session->stats.errors, 1);
 	counted_call_end(call, status->code, rx_bytes);
 	message_release(session, &call->message);
+	if (phx_unlikely(call->held_reply != NULL))
+		chained_reply_drop(call);
 	if (phx_unlikely(session->closing))
 		session_check_quiet(session);
 }
@@ -188,6 +190,16 @@ void call_complete(
 	call_put(call, status, reply);
 	if (phx_unlikely(sample != 0))
 		stats_sample_end(session->worker->calls, sample, status->code);
+}
+
+void call_reply(struct call *call, const struct call_status *status, const struct reply_view *reply)
+{
+	const struct chain *chain = session_chain(call->session);
+
+	if (phx_unlikely(chain_runs(chain, POINT_REPLY_IN)) &&
+		!chained_reply_in(call, chain, status, reply))
+		return;
+	call_complete(call, status, reply);
 }
 
 static void block_put(struct call *call)

@@ -108,10 +108,12 @@ int message_store(struct session *session, struct message *message, const struct
 static void limits_fill(
 	struct session *session, const struct phx_schema *schema, struct phx_pack_limits *lim)
 {
+	const struct chain *chain = session_chain(session);
+
 	lim->max_bytes = session->config.max_message;
 	lim->max_elements = PHX_LIMIT_MESSAGE_ELEMENTS_MAX;
 	lim->leaf_copy_bytes = PHX_LIMIT_LEAF_COPY_BYTES;
-	lim->inspect = session->chain != NULL ? chain_inspect(session->chain, schema) : NULL;
+	lim->inspect = chain != NULL ? chain_inspect(chain, schema) : NULL;
 }
 
 // What went wrong, as a status with a text in `text`.
@@ -289,14 +291,19 @@ int pack_call(struct call *call, struct path *path)
 	return -1;
 }
 
+void pack_drop(struct session *session, struct call_work *work)
+{
+	phx_list_del(&work->node);
+	phx_pack_abort(work->pack);
+	session->account.pool.put(&session->account.pool, work->pack, PHX_BLOCK_SMALL);
+	work->pack = NULL;
+}
+
 void pack_abort(struct call *call)
 {
 	struct session *session = call->queue->session;
 
-	phx_list_del(&call->work.node);
-	phx_pack_abort(call->work.pack);
-	session->account.pool.put(&session->account.pool, call->work.pack, PHX_BLOCK_SMALL);
-	call->work.pack = NULL;
+	pack_drop(session, &call->work);
 	path_release(call->path);
 	call->path = NULL;
 	call->state = CALL_QUEUED;

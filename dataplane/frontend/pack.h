@@ -10,6 +10,9 @@ int pack_call(struct call *call, struct path *path);
 // Give up a call in state PACK.
 void pack_abort(struct call *call);
 
+// Give up resumable work that has a pack.
+void pack_drop(struct session *session, struct call_work *work);
+
 // Pack a reply: inline bytes at inl (private) or msg_off. Ends in serve_packed() now or later.
 void pack_reply(struct rcall *rcall, const struct phx_sub_entry *e, const uint64_t *inl);
 

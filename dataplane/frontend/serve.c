@@ -2,7 +2,6 @@
 // Server calls: table, delivery with room rules, replies, cancellation. See serve.h, core/call.h.
 #include "dataplane/frontend/serve.h"
 
-#include "dataplane/core/chain.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -42,6 +41,7 @@ static int rcalls_grow(struct session *session)
 		timer_init(&r->timer);
 		phx_list_init(&r->node);
 		phx_list_init(&r->bucket);
+		phx_list_init(&r->work.node);
 		r->service = session->rcall_free; // free list link
 		session->rcall_free = i;
 		t[i] = r;
@@ -83,9 +83,7 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	r->bytes = 0;
 	r->meta_len = 0;
 	r->msg_len = 0;
-	r->policy.chain = NULL;
-	r->policy.next = 0;
-	r->policy.held = 0;
+	chain_call_start(&r->policy);
 	r->reply_inline = false;
 	memset(&r->out, 0, sizeof(r->out));
 	memset(&r->message, 0, sizeof(r->message));
@@ -101,6 +99,9 @@ static void rcall_free(struct rcall *r, bool by_cancel)
 
 	timer_stop(&session->worker->timers, &r->timer);
 	phx_list_del(&r->node);
+	if (r->work.pack != NULL)
+		pack_drop(session, &r->work);
+	phx_list_del(&r->work.node);
 	message_release(session, &r->message);
 	if (r->has_block)
 		recv_free(session, r->block);
@@ -216,15 +217,37 @@ void serve_waiting(struct session_queue *q)
 	}
 }
 
-static void rcall_refuse(struct rcall *r, enum phx_code code, enum phx_reason reason)
+static const struct call_status no_room = {
+	.code = PHX_RESOURCE_EXHAUSTED,
+	.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+	.executed = PHX_EXECUTED_NO,
+	.reason = PHX_REASON_RECV_QUOTA,
+};
+
+void serve_set_status(struct rcall *r, const struct call_status *status)
 {
+	struct memory_account *account = &r->session->account;
+	uint8_t *text = NULL;
+
 	message_release(r->session, &r->message);
-	r->status = (struct call_status){
-		.code = (uint8_t)code,
-		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
-		.executed = PHX_EXECUTED_NO,
-		.reason = (uint8_t)reason,
-	};
+	if (status->text_len != 0 && status->text_len <= PHX_BLOCK_SMALL)
+		text = account->pool.get(&account->pool, PHX_BLOCK_SMALL);
+	r->status = *status;
+	r->status.text = NULL;
+	r->status.text_len = 0;
+	if (text == NULL)
+		return; // it does without
+	memcpy(text, status->text, status->text_len);
+	r->message.extra = text;
+	r->message.extra_size = PHX_BLOCK_SMALL;
+	r->message.text_len = status->text_len;
+	r->status.text = (const char *)text;
+	r->status.text_len = status->text_len;
+}
+
+void serve_refuse(struct rcall *r, const struct call_status *status)
+{
+	serve_set_status(r, status);
 	r->state = RCALL_REPLYING;
 	rcall_send(r);
 }
@@ -253,6 +276,29 @@ void serve_ready(struct rcall *r)
 	phx_list_add_tail(&q->waiting, &r->node);
 }
 
+void serve_private(struct rcall *r)
+{
+	if (r->has_block) // what lies there is not what goes on
+		recv_free(r->session, r->block);
+	r->has_block = false;
+	r->msg_len = (uint32_t)r->message.image.total_len;
+	serve_ready(r);
+}
+
+// The chain over a request where it is. False: taken over.
+static PHX_NOINLINE bool request_judge(struct rcall *r, const struct chain *chain,
+	const struct iovec *iov, int iov_count, const void *meta)
+{
+	const uint8_t *base = iov_count != 0 ? iov[0].iov_base : NULL;
+
+	assert(iov_count <= 1);
+	if (r->has_block) {
+		base = session_recv_address(r->session, r->block);
+		meta = base + phx_align_up(r->msg_len, 8);
+	}
+	return chained_request_in(r, chain, base, r->msg_len, meta);
+}
+
 static void rcall_deadline(struct worker *worker, struct timer *timer)
 {
 	struct rcall *r = phx_container_of(timer, struct rcall, timer);
@@ -265,6 +311,7 @@ void rcall_deliver(struct rcall *r, const struct iovec *iov, int iov_count, uint
 	const void *meta, uint16_t meta_len)
 {
 	struct session *session = r->session;
+	const struct chain *chain = session_chain(session);
 	const struct comp_bytes bytes = {
 		.iov = iov,
 		.iov_count = iov_count,
@@ -275,19 +322,18 @@ void rcall_deliver(struct rcall *r, const struct iovec *iov, int iov_count, uint
 	r->meta_len = meta_len;
 	if (r->deadline_ns != UINT64_MAX)
 		timer_start(&session->worker->timers, &r->timer, r->deadline_ns, rcall_deadline);
-	if (phx_likely(session->chain == NULL && !r->has_block &&
-		       phx_list_empty(&r->queue->waiting)) &&
+	if (phx_unlikely(chain_runs(chain, POINT_REQUEST_IN)) &&
+		!request_judge(r, chain, iov, iov_count, meta))
+		return;
+	if (phx_likely(!r->has_block && phx_list_empty(&r->queue->waiting)) &&
 		request_put(r, &bytes))
 		return;
 	if (!r->has_block &&
 		message_store(session, &r->message, iov, iov_count, msg_len, meta, meta_len) != 0) {
-		rcall_refuse(r, PHX_RESOURCE_EXHAUSTED, PHX_REASON_RECV_QUOTA);
+		serve_refuse(r, &no_room);
 		return;
 	}
-	if (session->chain != NULL)
-		chained_request_in(r);
-	else
-		serve_ready(r);
+	serve_ready(r);
 }
 
 // ---- replies ----
@@ -356,10 +402,7 @@ void serve_packed(struct rcall *r)
 		r->status.text = (const char *)r->message.extra + r->message.meta_len;
 		r->status.text_len = r->message.text_len;
 	}
-	if (r->session->chain != NULL)
-		chained_reply_out(r);
-	else
-		rcall_send(r);
+	chained_reply_out(r);
 }
 
 static void end_notice(struct rcall *r, enum phx_comp_kind kind)
@@ -384,8 +427,7 @@ void rcall_released(struct rcall *r)
 		q->request_slots--; // copied at submission, no notice
 	else if (r->delivered)
 		end_notice(r, PHX_COMP_RELEASED);
-	if (r->policy.chain != NULL)
-		chain_call_end(&r->policy, &r->status);
+	chained_rcall_end(r, &r->status);
 	counted_request_end(r, r->status.code);
 	rcall_free(r, false);
 	session_room(q);
@@ -402,11 +444,8 @@ void rcall_cancel(struct rcall *r, enum phx_reason reason)
 
 	if (r->state == RCALL_REPLYING)
 		return; // the reply is on its way; the link layer drops it if nobody wants it
-	if (r->policy.held)
-		chain_unhold(&r->policy, r);
 	rcall_forget(r);
-	if (r->policy.chain != NULL)
-		chain_call_end(&r->policy, &st);
+	chained_rcall_end(r, &st);
 	counted_request_end(r, st.code);
 	if (r->state == RCALL_DELIVERED) {
 		end_notice(r, PHX_COMP_CANCELLED);
@@ -417,15 +456,22 @@ void rcall_cancel(struct rcall *r, enum phx_reason reason)
 	rcall_free(r, true);
 }
 
+bool rcall_unhold(struct rcall *r)
+{
+	if (r->policy.hold == NULL)
+		return false;
+	chain_unhold(r->session->worker, &r->policy);
+	return true;
+}
+
 void serve_close(struct session *session)
 {
 	for (uint32_t i = 0; i < session->rcall_size; i++) {
 		struct rcall *r = session->rcalls[i];
+		bool held = rcall_unhold(r);
 
-		if (r->state == RCALL_FREE || r->state == RCALL_REPLYING)
+		if (r->state == RCALL_FREE || (r->state == RCALL_REPLYING && !held))
 			continue;
-		if (r->policy.held)
-			chain_unhold(&r->policy, r);
 		message_release(session, &r->message);
 		r->reply_inline = true;
 		r->status = (struct call_status){

@@ -14,5 +14,11 @@ void serve_waiting(struct session_queue *q);
 bool serve_deliver(struct rcall *rcall);
 // The request passed the chain: deliver or wait.
 void serve_ready(struct rcall *rcall);
+// It goes on in rcall->message, rewritten or after a hold: deliver or wait.
+void serve_private(struct rcall *rcall);
+// The request does not reach the application: answer with this status.
+void serve_refuse(struct rcall *rcall, const struct call_status *status);
+// The reply becomes a bare status, its text copied.
+void serve_set_status(struct rcall *rcall, const struct call_status *status);
 // Session ends: every server call is answered UNAVAILABLE(APP_GONE) and forgotten.
 void serve_close(struct session *session);

@@ -384,6 +384,11 @@ const struct phx_source *session_source(const struct session *session)
 	return &session->app;
 }
 
+const struct chain *session_chain(const struct session *session)
+{
+	return chain_current(session->worker, session->config.chain_slot);
+}
+
 struct worker *session_worker(const struct session *session)
 {
 	return session->worker;

@@ -21,7 +21,6 @@
 
 #include <stdatomic.h>
 
-struct chain;
 struct session;
 
 // Single-writer counters: no locked instruction.
@@ -43,7 +42,8 @@ struct session_config {
 	uint64_t recv_quota;
 	uint64_t max_message;
 	uint64_t snapshot_quota;
-	void *ctl; // control's object, passed back
+	uint32_t chain_slot; // of chain_session_add(), or CHAIN_SLOT_NONE
+	void *ctl;	     // control's object, passed back
 	// Worker thread -> control: this application must be disconnected (post it on).
 	void (*failed)(void *ctl, enum phx_reason reason, const char *text);
 	// Worker thread -> control: a receive region of at least `size` bytes is wanted.
@@ -135,9 +135,8 @@ struct session {
 	struct rcall **rcalls;	 // by index
 	uint64_t *rcall_history; // per index: which past generations ended by cancel
 	uint32_t rcall_size, rcall_free, rcall_count;
-	struct phx_list work;	   // struct call_work: resumable, one step a poll
-	const struct chain *chain; // [worker] policies, NULL = none
-	uint32_t pins;		   // transports reading our memory in place
+	struct phx_list work; // struct call_work: resumable, one step a poll
+	uint32_t pins;	      // transports reading our memory in place
 	bool failed, closing;
 	_Atomic bool quiet; // [worker>ctl] nothing refers to the session any more
 	struct session_stats stats;

@@ -102,9 +102,7 @@ static void call_fill(
 	call->sample = 0;
 	call->packed = false;
 	call->state = CALL_QUEUED;
-	call->policy.chain = NULL;
-	call->policy.next = 0;
-	call->policy.held = 0;
+	chain_call_start(&call->policy);
 	if (call->inline_message)
 		memcpy(call->inl, &s->words[SUBMIT_INLINE_WORD], e->msg_len);
 	q->inflight++;
@@ -302,8 +300,7 @@ void call_abort(struct call *call, const struct call_status *status)
 {
 	if (call->state == CALL_PACK)
 		pack_abort(call);
-	if (call->policy.held)
-		chain_unhold(&call->policy, call);
+	chain_unhold(call->session->worker, &call->policy);
 	channel_forget(call);
 	call_complete(call, status, NULL);
 }

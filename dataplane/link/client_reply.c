@@ -63,7 +63,7 @@ static void reply_protobuf(struct call *call, const struct phx_frame *f, const s
 	view->iov = &image;
 	view->iov_count = 1;
 	view->msg_len = len;
-	call_complete(call, st, view);
+	call_reply(call, st, view);
 	free(buf);
 }
 
@@ -84,7 +84,7 @@ static void reply_gathered(struct call *call, const struct call_status *st, stru
 	view->iov = &iov;
 	view->iov_count = 1;
 	if (rc == 1)
-		call_complete(call, st, view);
+		call_reply(call, st, view);
 	else
 		client_bad_content(call, rc);
 	free(flat);
@@ -113,7 +113,7 @@ void client_reply(struct link *link, struct call *call, const struct phx_frame *
 		if (st.code == PHX_OK)
 			client_bad_content(call, -EPROTO); // OK without a message
 		else
-			call_complete(call, &st, &view);
+			call_reply(call, &st, &view);
 		return;
 	}
 	view.iov = payload;
@@ -134,7 +134,7 @@ void client_reply(struct link *link, struct call *call, const struct phx_frame *
 	if (phx_unlikely(rc != 1))
 		client_bad_content(call, rc);
 	else
-		call_complete(call, &st, &view);
+		call_reply(call, &st, &view);
 }
 
 // ---- announced replies ----
@@ -226,7 +226,7 @@ static void reply_block_protobuf(struct call *call)
 	view.iov = &image;
 	view.iov_count = 1;
 	view.msg_len = len;
-	call_complete(call, &st, &view);
+	call_reply(call, &st, &view);
 	free(buf);
 }
 

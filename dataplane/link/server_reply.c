@@ -145,6 +145,11 @@ void rcall_forget(struct rcall *r)
 // A reply on its way that nobody will take: stop it. One that a transport still reads ends later.
 static void reply_abandon(struct rcall *r)
 {
+	if (rcall_unhold(r)) { // it has not left
+		rcall_detach(r);
+		rcall_released(r);
+		return;
+	}
 	if (r->out.total <= LINK_SINGLE_BYTES)
 		return; // in one frame: it has left, or ends with its link
 	outgoing_stop(&r->out);

@@ -6,9 +6,12 @@
 
 #include <errno.h>
 #include <histedit.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include <wchar.h>
 
 #define HISTORY_LINES 1000
 #define PROMPT_BYTES  128
@@ -18,16 +21,46 @@ struct shell {
 	EditLine *editor;
 	History *history;
 	char prompt[PROMPT_BYTES];
+	sigset_t wait_mask; // SIGINT is blocked but while waiting, so that none is lost
 };
+
+static struct shell *shell_of(EditLine *editor)
+{
+	struct shell *sh = NULL;
+
+	(void)el_get(editor, EL_CLIENTDATA, &sh); // set before anything is read
+	return sh;
+}
 
 static char *prompt_of(EditLine *editor)
 {
-	struct shell *sh = NULL;
-	static char plain[] = "> ";
+	return shell_of(editor)->prompt;
+}
 
-	if (el_get(editor, EL_CLIENTDATA, &sh) != 0 || sh == NULL)
-		return plain;
-	return sh->prompt;
+// The editor's source of characters: 1, 0 at the end, -1 with errno EINTR for ^C.
+static int read_character(EditLine *editor, wchar_t *out)
+{
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	mbstate_t state = {0};
+	ssize_t n;
+	char c;
+
+	for (;;) {
+		if (ppoll(&input, 1, NULL, &shell_of(editor)->wait_mask) < 0)
+			return -1;
+		n = read(STDIN_FILENO, &c, 1);
+		if (n <= 0)
+			return (int)n;
+		switch (mbrtowc(out, &c, 1, &state)) {
+		case (size_t)-2: // more bytes follow
+			break;
+		case (size_t)-1:
+			*out = L'?';
+			return 1;
+		default:
+			return 1;
+		}
+	}
 }
 
 // "phoenix (NAME)> ": the instance, which is the last part of its run directory, or the path
@@ -104,11 +137,26 @@ static void read_lines(struct shell *sh)
 	}
 }
 
+static void set_editor(struct shell *sh)
+{
+	HistEvent event;
+
+	(void)history(sh->history, &event, H_SETSIZE, HISTORY_LINES);
+	(void)history(sh->history, &event, H_SETUNIQUE, 1);
+	(void)el_set(sh->editor, EL_CLIENTDATA, sh);
+	(void)el_set(sh->editor, EL_PROMPT, prompt_of);
+	(void)el_set(sh->editor, EL_GETCFN, read_character);
+	(void)el_set(sh->editor, EL_HIST, history, sh->history);
+	(void)el_set(sh->editor, EL_SIGNAL, 0);
+	(void)el_set(sh->editor, EL_EDITOR, "emacs"); // ~/.editrc may say vi
+	(void)el_source(sh->editor, NULL);	      // no ~/.editrc is fine
+}
+
 int interact_run(struct cli *cli)
 {
 	struct sigaction handler = {.sa_handler = nothing}, before;
 	struct shell sh = {.cli = cli};
-	HistEvent event;
+	sigset_t block, mask;
 	int code = CLI_LOCAL;
 
 	set_prompt(&sh);
@@ -117,17 +165,16 @@ int interact_run(struct cli *cli)
 	if (sh.history == NULL || sh.editor == NULL) {
 		(void)fputs("error: the terminal cannot be used\n", stderr);
 	} else {
-		(void)history(sh.history, &event, H_SETSIZE, HISTORY_LINES);
-		(void)history(sh.history, &event, H_SETUNIQUE, 1);
-		(void)el_set(sh.editor, EL_CLIENTDATA, &sh);
-		(void)el_set(sh.editor, EL_PROMPT, prompt_of);
-		(void)el_set(sh.editor, EL_HIST, history, sh.history);
-		(void)el_set(sh.editor, EL_SIGNAL, 0);
-		(void)el_set(sh.editor, EL_EDITOR, "emacs"); // ~/.editrc may say vi
-		(void)el_source(sh.editor, NULL);	     // no ~/.editrc is fine
+		set_editor(&sh);
+		(void)sigemptyset(&block); // none of these can fail
+		(void)sigaddset(&block, SIGINT);
+		(void)sigprocmask(SIG_BLOCK, &block, &mask);
+		sh.wait_mask = mask;
+		(void)sigdelset(&sh.wait_mask, SIGINT);
 		(void)sigaction(SIGINT, &handler, &before);
 		read_lines(&sh);
 		(void)sigaction(SIGINT, &before, NULL);
+		(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 		code = CLI_DONE;
 	}
 	if (sh.editor != NULL)

@@ -146,24 +146,26 @@ int session_call(struct session *s, const char *method, json_t *params, json_t *
 	struct phx_ctl_error *e)
 {
 	struct sigaction handler = {.sa_handler = on_interrupt}, before;
-	sigset_t block, mask;
+	sigset_t block, mask, wait_mask;
 	int rc, code = CLI_DONE;
 
 	if (s->options->show_request)
 		show_request(method, params);
 	atomic_store_explicit(&interrupted, false, memory_order_relaxed);
-	(void)sigemptyset(&block); // these four cannot fail with valid arguments
+	(void)sigemptyset(&block); // none of these can fail with valid arguments
 	(void)sigaddset(&block, SIGINT);
 	(void)sigprocmask(SIG_BLOCK, &block, &mask);
+	wait_mask = mask;
+	(void)sigdelset(&wait_mask, SIGINT);
 	(void)sigaction(SIGINT, NULL, &before);
 	if (before.sa_handler != SIG_IGN)
 		(void)sigaction(SIGINT, &handler, NULL);
 
 	if (s->client == NULL)
-		code = connect_server(s, &mask, e);
+		code = connect_server(s, &wait_mask, e);
 	if (code == CLI_DONE) {
-		rc = phx_ctl_client_call(
-			s->client, method, params, timeout_of(s, params), &mask, out_result, e);
+		rc = phx_ctl_client_call(s->client, method, params, timeout_of(s, params),
+			&wait_mask, out_result, e);
 		code = call_exit_code(s, rc, e);
 	}
 	(void)sigaction(SIGINT, &before, NULL);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define ATTACH_PATH_MAX	    512
 #define ATTACH_TIMEOUT_NS   (10 * PHX_NS_PER_S)
 #define ATTACH_RETRY_MIN_NS (1 * PHX_NS_PER_MS)
 #define ATTACH_RETRY_MAX_NS (200 * PHX_NS_PER_MS)
@@ -22,21 +23,28 @@ const char *phx_version(void)
 	return PHX_VERSION;
 }
 
-// Path of app.sock; false: it does not fit.
+static bool attach_path_fits(int len, size_t size)
+{
+	return len > 0 && (size_t)len < size;
+}
+
+// Path of app.sock; false: it does not fit. A dataplane of this user goes before that of the
+// system, as for the shell (lib/ctl/rundir.c).
 static bool attach_path(const char *rundir, char *path, size_t size)
 {
 	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	int n;
 
 	if (rundir == NULL)
 		rundir = getenv("PHOENIX_RUNDIR");
 	if (rundir != NULL && rundir[0] != '\0')
-		n = snprintf(path, size, "%s/app.sock", rundir);
-	else if (runtime != NULL && runtime[0] != '\0')
-		n = snprintf(path, size, "%s/phoenix/default/app.sock", runtime);
-	else
-		n = snprintf(path, size, "/run/phoenix/default/app.sock");
-	return n > 0 && (size_t)n < size;
+		return attach_path_fits(snprintf(path, size, "%s/app.sock", rundir), size);
+	if (runtime != NULL && runtime[0] != '\0') {
+		int n = snprintf(path, size, "%s/phoenix/default/app.sock", runtime);
+
+		if (attach_path_fits(n, size) && access(path, F_OK) == 0)
+			return true;
+	}
+	return attach_path_fits(snprintf(path, size, "/run/phoenix/default/app.sock"), size);
 }
 
 static unsigned attach_cpus(void)
@@ -125,11 +133,15 @@ static bool attach_may_retry(int rc)
 }
 
 static int attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
-	const char *path, uint64_t deadline_ns, struct phx_status *status)
-	PHX_REQUIRES(ctx->control)
+	uint64_t deadline_ns, struct phx_status *status) PHX_REQUIRES(ctx->control)
 {
-	int rc = phx_attach_client_connect(&ctx->client, path);
+	char path[ATTACH_PATH_MAX];
+	int rc = -EINVAL;
 
+	if (attach_path(options->rundir, path, sizeof(path)))
+		rc = phx_attach_client_connect(&ctx->client, path);
+	else
+		(void)snprintf(path, sizeof(path), "the run directory"); // named in the status
 	if (rc == 0)
 		return phx_hello(ctx, options, deadline_ns, status);
 	phx_status_fill(status, rc == -EACCES ? PHX_PERMISSION_DENIED : PHX_UNAVAILABLE,
@@ -140,7 +152,7 @@ static int attach_once(struct phx_context *ctx, const struct phx_attach_options 
 }
 
 static int attach_loop(struct phx_context *ctx, const struct phx_attach_options *options,
-	const char *path, struct phx_status *status) PHX_REQUIRES(ctx->control)
+	struct phx_status *status) PHX_REQUIRES(ctx->control)
 {
 	uint64_t timeout = options->timeout_ns ? options->timeout_ns : ATTACH_TIMEOUT_NS;
 	uint64_t now = phx_clock_ns();
@@ -148,7 +160,7 @@ static int attach_loop(struct phx_context *ctx, const struct phx_attach_options 
 	uint64_t pause_ns = ATTACH_RETRY_MIN_NS;
 
 	for (;;) {
-		int rc = attach_once(ctx, options, path, deadline, status);
+		int rc = attach_once(ctx, options, deadline, status);
 		struct timespec ts;
 
 		if (rc == 0)
@@ -173,7 +185,6 @@ int phx_attach(const struct phx_attach_options *options, struct phx_context **ou
 	struct phx_attach_options o = PHX_ATTACH_OPTIONS_INIT;
 	struct phx_status *status;
 	struct phx_context *ctx;
-	char path[512];
 	int rc;
 
 	phx_status_begin(out_status);
@@ -181,15 +192,13 @@ int phx_attach(const struct phx_attach_options *options, struct phx_context **ou
 		return phx_status_end(out_status, -EINVAL);
 	if (options != NULL)
 		memcpy(&o, options, phx_min(options->size, sizeof(o)));
-	if (!attach_path(o.rundir, path, sizeof(path)))
-		return phx_status_end(out_status, -EINVAL);
 	status = calloc(1, sizeof(*status));
 	if (status == NULL)
 		return phx_status_end(out_status, -ENOMEM);
 	rc = context_create(&ctx);
 	if (rc == 0) {
 		phx_lock_take(&ctx->control);
-		rc = attach_loop(ctx, &o, path, status);
+		rc = attach_loop(ctx, &o, status);
 		phx_lock_give(&ctx->control);
 		if (rc == 0)
 			*out_context = ctx;

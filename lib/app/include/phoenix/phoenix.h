@@ -55,7 +55,8 @@ struct phx_status {
 struct phx_attach_options {
 	size_t size;
 	const char *rundir;  // run directory of the dataplane; default $PHOENIX_RUNDIR, then
-			     // $XDG_RUNTIME_DIR/phoenix/default, then /run/phoenix/default
+			     // $XDG_RUNTIME_DIR/phoenix/default where a dataplane is, then
+			     // /run/phoenix/default
 	const char *name;    // what operators see beside the measured identity; default: program
 	uint64_t timeout_ns; // to wait for a dataplane that has rules; default 10 s
 	uint64_t send_quota; // most bytes of messages being built or sent; default 1 GiB

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static int attach(struct fake_dp *dp, uint64_t timeout_ns, struct phx_context **out_ctx,
@@ -56,6 +57,39 @@ static void attach_version_refused_names_both(void **)
 	assert_int_equal(PHX_REASON_HELLO_VERSION, status.reason);
 	assert_non_null(strstr(status.text, "library 1..1"));
 	assert_non_null(strstr(status.text, "dataplane 7..9"));
+	fake_dp_destroy(dp);
+}
+
+// A user's own dataplane first, then that of the system; looked for anew at each try.
+static void attach_default_looks_for_the_user_then_the_system(void **)
+{
+	struct phx_attach_options options = PHX_ATTACH_OPTIONS_INIT;
+	struct fake_dp *dp = fake_dp_create();
+	char runtime[] = "/tmp/phoenix-test-XXXXXX", phoenix[64], rundir[80];
+	struct phx_context *ctx = NULL;
+	struct phx_status status;
+
+	unsetenv("PHOENIX_RUNDIR");
+	assert_non_null(mkdtemp(runtime));
+	assert_int_equal(0, setenv("XDG_RUNTIME_DIR", runtime, 1));
+	options.timeout_ns = 1;
+	if (access("/run/phoenix/default/app.sock", F_OK) != 0) {
+		assert_int_equal(-ETIMEDOUT, phx_attach(&options, &ctx, &status));
+		assert_non_null(strstr(status.text, " /run/phoenix/default/app.sock"));
+	}
+	snprintf(phoenix, sizeof(phoenix), "%s/phoenix", runtime);
+	snprintf(rundir, sizeof(rundir), "%s/default", phoenix);
+	assert_int_equal(0, mkdir(phoenix, 0755));
+	assert_int_equal(0, symlink(dp->rundir, rundir));
+	fake_dp_start(dp);
+	options.timeout_ns = FAKE_PATIENCE_NS;
+	assert_int_equal(0, phx_attach(&options, &ctx, &status));
+	phx_detach(ctx);
+	unsetenv("XDG_RUNTIME_DIR");
+	assert_int_equal(0, unlink(rundir));
+	assert_int_equal(0, rmdir(phoenix));
+	assert_int_equal(0, rmdir(runtime));
+	fake_until(atomic_load(&dp->goodbyes) == 1);
 	fake_dp_destroy(dp);
 }
 
@@ -205,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(attach_valid_maps_everything),
 		cmocka_unit_test(attach_version_refused_names_both),
+		cmocka_unit_test(attach_default_looks_for_the_user_then_the_system),
 		cmocka_unit_test(attach_denied_is_eacces),
 		cmocka_unit_test(attach_without_rules_retries),
 		cmocka_unit_test(attach_no_dataplane_times_out),

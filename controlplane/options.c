@@ -6,30 +6,30 @@
 #include <stdio.h>
 
 static const char help[] =
-	"usage: phoenix-controlplane [options]\n"
+	"usage: phoenix-controlplane [OPTION...]\n"
 	"Keeps what operators want, answers them on control.sock, tells the dataplane.\n"
 	"\n"
-	"  --rundir DIR         directory of the sockets (PHOENIX_RUNDIR;\n"
-	"                       default $XDG_RUNTIME_DIR/phoenix/NAME, /run/phoenix/NAME for "
-	"root)\n"
-	"  -i, --instance NAME  name of the instance (default \"default\")\n"
+	"  --rundir DIR         run directory (PHOENIX_RUNDIR; default\n"
+	"                       $XDG_RUNTIME_DIR/phoenix/NAME, /run/phoenix/NAME for root)\n"
+	"  -i, --instance NAME  NAME of the default run directory (default \"default\")\n"
 	"  --statedir DIR       directory of the journal; set it where the run directory\n"
 	"                       does not outlive a reboot (default: the run directory)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
-	"  --help, --version\n"
+	"  -h, --help\n"
+	"  -V, --version\n"
 	"\n"
 	"exit codes: 0 stopped, 1 run time, 2 usage or configuration, 3 instance exists,\n"
 	"4 resources\n";
 
-enum { OPT_RUNDIR = 256, OPT_STATEDIR, OPT_LOG_LEVEL, OPT_HELP, OPT_VERSION };
+enum { OPT_RUNDIR = 256, OPT_STATEDIR, OPT_LOG_LEVEL };
 
 static const struct option long_options[] = {
 	{"rundir", required_argument, NULL, OPT_RUNDIR},
 	{"instance", required_argument, NULL, 'i'},
 	{"statedir", required_argument, NULL, OPT_STATEDIR},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
 	{NULL, 0, NULL, 0},
 };
 
@@ -45,7 +45,8 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 	int c;
 
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "i:hV", long_options, NULL)) != -1) {
+	opterr = 0;
+	while ((c = getopt_long(argc, argv, ":i:hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPT_RUNDIR:
 			o.rundir = optarg;
@@ -61,19 +62,18 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 				return usage("no log level: ", optarg);
 			break;
 		case 'h':
-		case OPT_HELP:
 			(void)fputs(help, stdout);
 			return OPTIONS_DONE;
 		case 'V':
-		case OPT_VERSION:
 			(void)printf("phoenix-controlplane %s\n", PHX_VERSION);
 			return OPTIONS_DONE;
 		default:
-			return OPTIONS_USAGE; // getopt has explained it
+			return usage(c == ':' ? "missing value of " : "unknown option ",
+				argv[optind - 1]);
 		}
 	}
 	if (optind < argc)
-		return usage("unexpected argument: ", argv[optind]);
+		return usage("unexpected argument ", argv[optind]);
 	if (o.rundir != NULL && o.instance != NULL)
 		return usage("give --rundir or --instance", ", not both");
 	*out_options = o;

@@ -17,31 +17,27 @@
 
 static const char usage[] =
 	"usage: phoenix-dataplane [EAL-ARGUMENT... --] [OPTION...]\n"
+	"Carries the calls of this host's applications.\n"
 	"\n"
-	"  --rundir DIR        run directory (PHOENIX_RUNDIR)\n"
-	"  -i, --instance NAME run directory NAME below the default place\n"
-	"  --standalone FILE   rules from FILE instead of a control plane; \"default\":\n"
-	"                      only this user and root may attach and register\n"
-	"  --workers N         number of workers (default 1, or one for each further lcore)\n"
-	"  --app-memory SIZE   shared memory of all applications together (default 4G)\n"
-	"  --log-level LEVEL   err, warn, info (default) or debug\n"
-	"  --help, --version\n"
+	"  --rundir DIR         run directory (PHOENIX_RUNDIR; default\n"
+	"                       $XDG_RUNTIME_DIR/phoenix/NAME, /run/phoenix/NAME for root)\n"
+	"  -i, --instance NAME  NAME of the default run directory (default \"default\")\n"
+	"  --standalone FILE    rules from FILE instead of a control plane; \"default\":\n"
+	"                       only this user and root may attach and register\n"
+	"  --workers N          number of workers (default 1, or one for each further lcore)\n"
+	"  --app-memory SIZE    shared memory of all applications together (default 4G)\n"
+	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
+	"  -h, --help\n"
+	"  -V, --version\n"
 	"\n"
 	"Without \"--\" the workers float over the allowed CPUs and no hugepages are needed.\n"
 	"With \"--\" the arguments in front of it go to EAL: \"-l 0-1\" runs control on CPU 0\n"
 	"and a worker pinned to CPU 1.\n"
-	"Exit codes: 0 done, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
-	"4 resources.\n";
+	"\n"
+	"exit codes: 0 stopped, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
+	"4 resources\n";
 
-enum {
-	OPT_RUNDIR = 256,
-	OPT_STANDALONE,
-	OPT_WORKERS,
-	OPT_APP_MEMORY,
-	OPT_LOG_LEVEL,
-	OPT_HELP,
-	OPT_VERSION
-};
+enum { OPT_RUNDIR = 256, OPT_STANDALONE, OPT_WORKERS, OPT_APP_MEMORY, OPT_LOG_LEVEL };
 
 static const struct option long_options[] = {
 	{"rundir", required_argument, NULL, OPT_RUNDIR},
@@ -50,8 +46,8 @@ static const struct option long_options[] = {
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"app-memory", required_argument, NULL, OPT_APP_MEMORY},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
-	{"help", no_argument, NULL, OPT_HELP},
-	{"version", no_argument, NULL, OPT_VERSION},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
 	{0},
 };
 
@@ -179,7 +175,7 @@ int options_parse(
 	split_eal(&o, &argc, &argv);
 	optind = 0; // glibc: start over, whoever parsed before
 	opterr = 0;
-	while (rc == 0 && (opt = getopt_long(argc, argv, ":i:", long_options, NULL)) != -1) {
+	while (rc == 0 && (opt = getopt_long(argc, argv, ":i:hV", long_options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_RUNDIR:
 			rundir = optarg;
@@ -200,10 +196,10 @@ int options_parse(
 				(void)snprintf(error, error_size,
 					"--log-level must be err, warn, info or debug");
 			break;
-		case OPT_HELP:
+		case 'h':
 			o.help = true;
 			break;
-		case OPT_VERSION:
+		case 'V':
 			o.version = true;
 			break;
 		default:

@@ -124,6 +124,24 @@ static const char *answer(struct arena *arena, const struct text *request,
 	return generate(arena, &model, *out_outputs);
 }
 
+// Options are for people; protoc gives none. Nobody to tell when a stream is closed.
+static int explain(const char *option)
+{
+	bool help = strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0;
+
+	if (strcmp(option, "--version") == 0 || strcmp(option, "-V") == 0) {
+		(void)printf("protoc-gen-phoenix %s\n", PHX_VERSION);
+		return 0;
+	}
+	(void)fprintf(help ? stdout : stderr,
+		"usage: protoc --phoenix_out=DIR FILE.proto...\n"
+		"Writes FILE.phx.h and FILE.phx.c; protoc runs this program.\n"
+		"\n"
+		"  -h, --help\n"
+		"  -V, --version\n");
+	return help ? 0 : 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct text request = {0}, image = {0}, response = {0};
@@ -135,14 +153,7 @@ int main(int argc, char **argv)
 	int rc = 1;
 
 	if (argc > 1) {
-		bool version = strcmp(argv[1], "--version") == 0;
-
-		(void)fprintf(version ? stdout : stderr,
-			"protoc-gen-phoenix %s\nusage: protoc --phoenix_out=DIR FILE.proto (protoc "
-			"runs "
-			"this program)\n",
-			PHX_VERSION); // nobody to tell
-		return version ? 0 : 2;
+		return explain(argv[1]);
 	}
 	error = descriptor_bind(&arena, &schema);
 	if (error || !read_all(&request))

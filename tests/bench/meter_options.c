@@ -149,6 +149,12 @@ static int parse_one(struct meter_options *o, int opt, const char *arg)
 	return -EINVAL;
 }
 
+static int complain(const char *text, const char *word)
+{
+	(void)fprintf(stderr, "%s: %s%s (see --help)\n", program_invocation_short_name, text, word);
+	return -EINVAL;
+}
+
 int meter_options_parse(struct meter_options *o, int argc, char **argv)
 {
 	int opt;
@@ -160,18 +166,16 @@ int meter_options_parse(struct meter_options *o, int argc, char **argv)
 		.size = 64,
 		.reply = 8,
 		.pin = -1};
-	while ((opt = getopt_long(argc, argv, "c:t:z:n:", long_options, NULL)) != -1) {
-		if (opt == '?')
-			return -EINVAL;
-		if (parse_one(o, opt, optarg) != 0) {
-			(void)fprintf(stderr, "bad value: %s\n", optarg);
-			return -EINVAL;
-		}
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":c:t:z:n:", long_options, NULL)) != -1) {
+		if (opt == '?' || opt == ':')
+			return complain(opt == ':' ? "missing value of " : "unknown option ",
+				argv[optind - 1]);
+		if (parse_one(o, opt, optarg) != 0)
+			return complain("bad value: ", optarg);
 	}
-	if (argc - optind < 2 || argc - optind - 1 > METER_TARGETS_MAX) {
-		(void)fprintf(stderr, "a role and 1 to %d targets are needed\n", METER_TARGETS_MAX);
-		return -EINVAL;
-	}
+	if (argc - optind < 2 || argc - optind - 1 > METER_TARGETS_MAX)
+		return complain("a role and its targets are needed", "");
 	if (o->outstanding == 0)
 		o->outstanding = o->rate > 0 ? OPEN_LOOP_OUTSTANDING : 1;
 	o->role = argv[optind++];

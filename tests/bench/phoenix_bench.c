@@ -7,13 +7,19 @@
 
 static void usage(FILE *out)
 {
-	(void)fputs("usage: phoenix-bench client TARGET [option...]\n"
-		    "       phoenix-bench server GROUP... [option...]\n"
+	(void)fputs("usage: phoenix-bench client TARGET [OPTION...]\n"
+		    "       phoenix-bench server GROUP... [OPTION...]\n"
 		    "Measures unary calls to the echo service of a phoenix-bench server.\n"
 		    "TARGET is local:[GROUP] or tcp://HOST:PORT[/GROUP].\n"
-		    "  --rundir DIR run directory of the dataplane ($PHOENIX_RUNDIR)\n",
+		    "\n"
+		    "  --rundir DIR run directory (PHOENIX_RUNDIR)\n",
 		out);
 	meter_options_print(out);
+	(void)fputs("  -h, --help\n"
+		    "  -V, --version\n"
+		    "\n"
+		    "exit codes: 0 done, 1 run time, 2 usage\n",
+		out);
 }
 
 int bench_attach(const struct meter_options *options, struct phx_context **out_context)
@@ -45,15 +51,13 @@ int main(int argc, char **argv)
 			usage(stdout);
 			return 0;
 		}
-		if (strcmp(argv[i], "--version") == 0) {
+		if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-V") == 0) {
 			(void)printf("phoenix-bench %s\n", phx_version());
 			return 0;
 		}
 	}
-	if (meter_options_parse(&options, argc, argv) != 0) {
-		usage(stderr);
+	if (meter_options_parse(&options, argc, argv) != 0)
 		return 2;
-	}
 	if (meter_pin(options.pin) != 0) {
 		(void)fprintf(stderr, "phoenix-bench: cannot run on CPU %d\n", options.pin);
 		return 2;
@@ -62,6 +66,8 @@ int main(int argc, char **argv)
 		return bench_server_main(&options);
 	if (strcmp(options.role, "client") == 0 && options.target_count == 1)
 		return bench_client_main(&options);
-	usage(stderr);
+	(void)fputs("phoenix-bench: the role is \"server\", or \"client\" with one target "
+		    "(see --help)\n",
+		stderr);
 	return 2;
 }

@@ -11,6 +11,7 @@
 #include "dataplane/frontend/attach_server.h"
 #include "dataplane/link/link.h"
 #include "dataplane/local_links.h"
+#include "dataplane/policies.h"
 #include "dataplane/workers.h"
 #include "lib/base/log.h"
 
@@ -43,6 +44,7 @@ struct daemon {
 	struct api *api;
 	struct rules *rules;
 	struct registry *registry;
+	struct policies policies;
 	struct host *host;
 	struct attach_server *attach;
 	struct ctl_source signals;
@@ -134,6 +136,7 @@ static int start_attach(struct daemon *d)
 		.loop = &d->loop,
 		.rules = d->rules,
 		.registry = d->registry,
+		.chains = d->policies.host,
 		.qsbr = d->workers.qsbr,
 		.workers = d->workers.worker,
 		.worker_count = d->workers.count,
@@ -270,6 +273,10 @@ static int start(struct daemon *d, const char **step)
 	rc = load_rules(d);
 	if (rc != 0)
 		return rc;
+	*step = "policies";
+	rc = policies_start(&d->policies, &d->loop, &d->workers, d->options);
+	if (rc != 0)
+		return rc;
 	*step = "local links";
 	rc = local_links_open(&d->workers);
 	if (rc != 0)
@@ -314,6 +321,7 @@ static void stop(struct daemon *d)
 	phx_ctl_document_destroy(d->standalone);
 	if (d->registry != NULL)
 		registry_destroy(d->registry);
+	policies_stop(&d->policies);
 	workers_fini(&d->workers);
 	ctl_loop_fini(&d->loop);
 }

@@ -26,6 +26,8 @@ static const char usage[] =
 	"                       only this user and root may attach and register\n"
 	"  --workers N          number of workers (default 1, or one for each further lcore)\n"
 	"  --app-memory SIZE    shared memory of all applications together (default 4G)\n"
+	"  --policy TYPE        attach a built-in policy to every application; may be repeated\n"
+	"                       (there is one: null, which lets everything pass)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
@@ -37,7 +39,7 @@ static const char usage[] =
 	"exit codes: 0 stopped, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
 	"4 resources\n";
 
-enum { OPT_RUNDIR = 256, OPT_STANDALONE, OPT_WORKERS, OPT_APP_MEMORY, OPT_LOG_LEVEL };
+enum { OPT_RUNDIR = 256, OPT_STANDALONE, OPT_WORKERS, OPT_APP_MEMORY, OPT_POLICY, OPT_LOG_LEVEL };
 
 static const struct option long_options[] = {
 	{"rundir", required_argument, NULL, OPT_RUNDIR},
@@ -45,6 +47,7 @@ static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"app-memory", required_argument, NULL, OPT_APP_MEMORY},
+	{"policy", required_argument, NULL, OPT_POLICY},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -148,6 +151,18 @@ static int set_number(struct options *o, int opt, const char *text, char *error,
 	return 0;
 }
 
+static int add_policy(struct options *o, const char *type, char *error, size_t error_size)
+{
+	if (type[0] == '\0' || strlen(type) > OPTIONS_POLICY_NAME ||
+		o->policy_count == PHX_LIMIT_CHAIN_MAX) {
+		(void)snprintf(error, error_size, "--policy takes a name, at most %d times",
+			PHX_LIMIT_CHAIN_MAX);
+		return -EINVAL;
+	}
+	o->policies[o->policy_count++] = type;
+	return 0;
+}
+
 // EAL's arguments stand in front of the first `--`; ours get a place for a program name.
 static void split_eal(struct options *o, int *argc, char ***argv)
 {
@@ -189,6 +204,9 @@ int options_parse(
 		case OPT_WORKERS:
 		case OPT_APP_MEMORY:
 			rc = set_number(&o, opt, optarg, error, error_size);
+			break;
+		case OPT_POLICY:
+			rc = add_policy(&o, optarg, error, error_size);
 			break;
 		case OPT_LOG_LEVEL:
 			rc = phx_log_level_parse(optarg, &o.log_level);

@@ -3,6 +3,7 @@
 // `--` all arguments are ours and the environment abstraction layer (EAL) gets safe defaults.
 #pragma once
 
+#include "lib/base/limits.h"
 #include "lib/base/log.h"
 
 #include <stdbool.h>
@@ -10,8 +11,9 @@
 #include <stdint.h>
 
 // The longest name in the run directory is "dataplane.sock"; a socket address has 107 bytes.
-#define OPTIONS_RUNDIR_MAX 92
-#define OPTIONS_EAL_MAX	   64
+#define OPTIONS_RUNDIR_MAX  92
+#define OPTIONS_EAL_MAX	    64
+#define OPTIONS_POLICY_NAME 64
 
 struct options {
 	char rundir[OPTIONS_RUNDIR_MAX];
@@ -19,6 +21,8 @@ struct options {
 	unsigned workers;	// 0 = not given
 	uint64_t app_memory;	// bytes all applications may have mapped
 	enum phx_log_level log_level;
+	const char *policies[PHX_LIMIT_CHAIN_MAX]; // types to attach to every application, in order
+	unsigned policy_count;
 	bool help;
 	bool version;
 	int eal_count;	// arguments in front of `--`, without the program name

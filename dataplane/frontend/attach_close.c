@@ -4,6 +4,7 @@
 // control thread; every step may be repeated.
 #include "dataplane/frontend/attach_app.h"
 
+#include "dataplane/core/chain.h"
 #include "dataplane/core/registry.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -66,6 +67,8 @@ static void app_free(struct worker *worker, struct timer *timer)
 	uint32_t i;
 
 	(void)worker;
+	if (server->config.chains != NULL && app->session != NULL)
+		chain_session_remove(server->config.chains, session_chain_slot(app->session));
 	session_destroy(app->session);
 	if (app->worker != NULL)
 		stats_reclaim(app->worker->calls);

@@ -21,6 +21,7 @@
 
 struct attach_app;
 struct attach_job;
+struct chain_host;
 struct registry;
 
 // One ended application, for `app history`.
@@ -46,6 +47,7 @@ struct attach_config {
 	struct ctl_loop *loop;
 	struct rules *rules;
 	struct registry *registry; // of services
+	struct chain_host *chains; // policies; NULL = none
 	struct rte_rcu_qsbr *qsbr;
 	struct worker **workers;
 	unsigned worker_count;

@@ -3,6 +3,7 @@
 // that runs on the worker and comes back with its result. Works with session.h and registry.h.
 #include "dataplane/frontend/attach_app.h"
 
+#include "dataplane/core/chain.h"
 #include "dataplane/core/registry.h"
 #include "lib/base/clock.h"
 
@@ -122,10 +123,34 @@ static void session_wants_region(void *ctl, uint64_t size)
 
 // ---- life ----
 
+// The policies that apply to an application depend on who it is.
+static int chains_add(struct attach_app *app, uint32_t *out_slot)
+{
+	struct chain_label labels[PHX_LIMIT_LABELS_MAX];
+	struct chain_session session = {
+		.app = app->id,
+		.uid = app->identity.uid,
+		.gid = app->identity.gid,
+		.name = app->name,
+		.labels = labels,
+	};
+	struct attach_server *server = app->server;
+	const struct rules_attach *rule = NULL;
+
+	*out_slot = CHAIN_SLOT_NONE;
+	if (server->config.chains == NULL)
+		return 0;
+	(void)rules_attach_decide(server->config.rules, &app->identity, &rule); // it was admitted
+	for (size_t i = 0; rule != NULL && i < rule->label_count && i < PHX_LIMIT_LABELS_MAX; i++)
+		labels[session.label_count++] =
+			(struct chain_label){rule->labels[i].key, rule->labels[i].value};
+	return chain_session_add(server->config.chains, &session, out_slot);
+}
+
 int attach_session_create(struct attach_app *app)
 {
 	struct attach_server *server = app->server;
-	const struct session_config config = {
+	struct session_config config = {
 		.id = app->id,
 		.app_base = app->objects[0].range.base,
 		.dp_base = app->objects[1].range.base,
@@ -137,9 +162,16 @@ int attach_session_create(struct attach_app *app)
 		.failed = session_failed,
 		.want_region = session_wants_region,
 	};
+	int rc;
 
+	rc = chains_add(app, &config.chain_slot);
+	if (rc != 0)
+		return rc;
 	app->worker = server->config.workers[server->next_worker++ % server->config.worker_count];
-	return session_create(&config, &app->session);
+	rc = session_create(&config, &app->session);
+	if (rc != 0 && server->config.chains != NULL)
+		chain_session_remove(server->config.chains, config.chain_slot);
+	return rc;
 }
 
 static int queue_add(struct attach_app *app, uint32_t index)
@@ -293,6 +325,10 @@ static void done_schema(struct attach_job *job)
 	if (job->rc == 0 && job->handle < PHX_LIMIT_SCHEMAS_MAX) {
 		app->schemas[job->handle] = job->lent_schema;
 		app->schema_count = job->handle + 1;
+		// Nothing of the schema can pass before this is answered.
+		if (app->server->config.chains != NULL)
+			job->rc = chain_session_schema(app->server->config.chains,
+				session_chain_slot(app->session), job->lent_schema);
 	}
 	phx_schema_free(job->owned_schema);
 	job->owned_schema = NULL;

@@ -147,6 +147,11 @@ int session_create(const struct session_config *config, struct session **out_ses
 // After session_is_quiet() and a grace period. NULL is legal.
 void session_destroy(struct session *session);
 bool session_is_quiet(const struct session *session);
+// Of its policies; constant.
+static inline uint32_t session_chain_slot(const struct session *session)
+{
+	return session->config.chain_slot;
+}
 
 // ---- worker thread, through posted commands ----
 int session_start(struct session *session, struct worker *worker);

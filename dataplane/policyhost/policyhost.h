@@ -16,6 +16,9 @@ struct policyhost_config {
 	struct rte_rcu_qsbr *qsbr;
 	struct worker *const *workers; // lives as long as the host
 	unsigned worker_count;
+	// After each publication: something waits for policyhost_reclaim(). May be NULL.
+	void (*changed)(void *arg);
+	void *changed_arg;
 };
 
 // Sets worker->chains of all workers, which do not run yet, and knows the built-in types. 0,

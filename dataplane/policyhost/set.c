@@ -225,6 +225,8 @@ int set_publish(struct chain_host *host, struct host_session *left)
 	retired->token = host->config.qsbr != NULL ? rte_rcu_qsbr_start(host->config.qsbr) : 0;
 	phx_list_add_tail(&host->retired, &retired->node);
 	workers_tell(host); // held calls may go now
+	if (host->config.changed != NULL)
+		host->config.changed(host->config.changed_arg);
 	return 0;
 }
 

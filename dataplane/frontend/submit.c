@@ -108,9 +108,9 @@ static void call_fill(
 	q->inflight++;
 	stat_add(&q->session->stats.calls, 1);
 	stat_add(&q->session->stats.inflight, 1);
-	if (phx_unlikely(e->timeout_ns != PHX_TIMEOUT_NONE)) {
-		if (e->timeout_ns < UINT64_MAX - now)
-			call->deadline_ns = now + e->timeout_ns;
+	// A sum beyond the clock is no deadline, so nothing would stop its timer.
+	if (phx_unlikely(e->timeout_ns < UINT64_MAX - now)) {
+		call->deadline_ns = now + e->timeout_ns;
 		timer_start(&q->session->worker->timers, &call->timer, call->deadline_ns,
 			call_deadline);
 	}

@@ -340,6 +340,16 @@ static int rcall_step(struct call_work *work)
 	return 1;
 }
 
+void pack_reply_abort(struct rcall *rcall)
+{
+	struct session *session = rcall->session;
+
+	phx_list_del(&rcall->work.node);
+	phx_pack_abort(rcall->work.pack);
+	session->account.pool.put(&session->account.pool, rcall->work.pack, PHX_BLOCK_SMALL);
+	rcall->work.pack = NULL;
+}
+
 void pack_reply(struct rcall *rcall, const struct phx_sub_entry *e, const uint64_t *inl)
 {
 	struct session *session = rcall->session;

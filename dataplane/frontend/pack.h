@@ -16,6 +16,9 @@ void pack_drop(struct session *session, struct call_work *work);
 // Pack a reply: inline bytes at inl (private) or msg_off. Ends in serve_packed() now or later.
 void pack_reply(struct rcall *rcall, const struct phx_sub_entry *e, const uint64_t *inl);
 
+// Give a reply up that is being packed (rcall->work.pack is set).
+void pack_reply_abort(struct rcall *rcall);
+
 // Copy `len` bytes of the application's heap into private memory. -EFAULT: outside its regions.
 int pack_fetch(struct session *session, uint32_t off, uint32_t len, void *out);
 // Fetch metadata (and text in front of it) into message->extra. 0, -EFAULT, -EINVAL, -ENOMEM.

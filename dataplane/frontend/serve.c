@@ -468,17 +468,21 @@ void serve_close(struct session *session)
 {
 	for (uint32_t i = 0; i < session->rcall_size; i++) {
 		struct rcall *r = session->rcalls[i];
+		bool packing = r->work.pack != NULL;
 		bool held = rcall_unhold(r);
 
-		if (r->state == RCALL_FREE || (r->state == RCALL_REPLYING && !held))
+		if (packing)
+			pack_reply_abort(r);
+		if (r->state == RCALL_FREE || (r->state == RCALL_REPLYING && !held && !packing))
 			continue;
 		message_release(session, &r->message);
 		r->reply_inline = true;
 		r->status = (struct call_status){
 			.code = PHX_UNAVAILABLE,
 			.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
-			.executed =
-				r->state == RCALL_DELIVERED ? PHX_EXECUTED_MAYBE : PHX_EXECUTED_NO,
+			.executed = packing			  ? PHX_EXECUTED_YES
+				    : r->state == RCALL_DELIVERED ? PHX_EXECUTED_MAYBE
+								  : PHX_EXECUTED_NO,
 			.reason = PHX_REASON_APP_GONE,
 		};
 		r->state = RCALL_REPLYING;

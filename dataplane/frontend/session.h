@@ -90,7 +90,10 @@ struct session_queue {
 	uint32_t inflight;
 	uint32_t request_slots; // completion slots reserved for requests
 	uint32_t lent;
+	uint32_t drain_left; // entries that cancels may still drain in this poll
 	bool dirty;
+	struct timer room; // runs while something waits for room
+	uint64_t room_ns;
 	struct phx_list waiting; // rcalls WAITING for room
 	struct phx_list parked;	 // completions that wait for heap room
 };

@@ -18,25 +18,31 @@ void session_fail(struct session *session, enum phx_reason reason, const char *t
 	session->config.failed(session->config.ctl, reason, text);
 }
 
-static void ret_cancel(struct session *session, const struct phx_ret_entry *e)
+// False: not now, its call is too far behind in the submission ring.
+static bool ret_cancel(struct session *session, const struct phx_ret_entry *e)
 {
 	struct session_queue *q;
 
+	if (e->count != 1) {
+		session_fail(session, PHX_REASON_DESC_COUNT, "cancel with a bad count");
+		return true;
+	}
 	if (e->queue >= session->queue_count) {
 		session_fail(session, PHX_REASON_DESC_KIND, "cancel names no queue");
-		return;
+		return true;
 	}
 	q = session->queues[e->queue];
-	// The call may still stand in its ring: drain it up to there first, so that a cancel
-	// never overtakes its call.
-	submit_drain_to(q, e->position);
-	if (session->failed)
-		return;
 	if (e->call >= q->call_slots) {
 		session_fail(session, PHX_REASON_DESC_RANGE, "cancel names no call slot");
-		return;
+		return true;
 	}
-	submit_cancel(&q->calls[e->call], e->handle[0]);
+	// The call may still stand in its ring: drain it up to there first, so that a cancel
+	// never overtakes its call.
+	if (!submit_drain_to(q, e->position))
+		return false;
+	if (!session->failed)
+		submit_cancel(&q->calls[e->call], e->handle[0]);
+	return true;
 }
 
 static void ret_return(struct session *session, const struct phx_ret_entry *e)
@@ -70,13 +76,16 @@ static unsigned queue_poll_returns(struct session_queue *q)
 		struct phx_ret_entry e;
 
 		phx_shm_copy_slot(&e, phx_ring_cons_slot(&q->ret, 0));
-		phx_ring_cons_advance(&q->ret, 1);
-		if (e.kind == PHX_RET_RETURN)
+		if (phx_unlikely(e.reserved != 0))
+			session_fail(
+				q->session, PHX_REASON_DESC_FLAGS, "reserved field of a return");
+		else if (e.kind == PHX_RET_RETURN)
 			ret_return(q->session, &e);
-		else if (e.kind == PHX_RET_CANCEL)
-			ret_cancel(q->session, &e);
-		else
+		else if (e.kind != PHX_RET_CANCEL)
 			session_fail(q->session, PHX_REASON_DESC_KIND, "unknown return entry");
+		else if (!ret_cancel(q->session, &e))
+			break; // it stays in the ring
+		phx_ring_cons_advance(&q->ret, 1);
 	}
 	phx_ring_cons_publish(&q->ret);
 	return (unsigned)n;
@@ -93,6 +102,7 @@ static unsigned session_poll(struct source *source, struct worker *worker)
 	for (uint32_t i = 0; i < session->queue_count && !session->failed; i++) {
 		struct session_queue *q = session->queues[i];
 
+		q->drain_left = q->sub_slots;
 		work += queue_poll_returns(q);
 		work += submit_poll(q);
 	}

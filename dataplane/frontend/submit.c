@@ -250,15 +250,22 @@ unsigned submit_poll(struct session_queue *q)
 	return submit_some(q, PHX_LIMIT_BURST, &more);
 }
 
-void submit_drain_to(struct session_queue *q, uint32_t position)
+bool submit_drain_to(struct session_queue *q, uint32_t position)
 {
 	bool more = true;
 
-	// position is hostile: the loop is bounded by what is in the ring, at most its size.
+	// Position and index are hostile, and the ring may be filled as fast as it is drained.
 	while (more && !q->session->failed && (int32_t)(q->sub.next - position) <= 0) {
-		if (submit_some(q, PHX_LIMIT_BURST, &more) == 0)
+		unsigned n;
+
+		if (q->drain_left == 0)
+			return false;
+		n = submit_some(q, phx_min(q->drain_left, (uint32_t)PHX_LIMIT_BURST), &more);
+		if (n == 0)
 			break;
+		q->drain_left -= n;
 	}
+	return true;
 }
 
 void submit_cancel(struct call *call, uint64_t tag)

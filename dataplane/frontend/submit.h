@@ -6,8 +6,9 @@
 
 // Take at most a burst of entries from the queue's submission ring. Returns how many.
 unsigned submit_poll(struct session_queue *q);
-// Take entries until submission index `position` has been consumed (for cancel).
-void submit_drain_to(struct session_queue *q, uint32_t position);
+// Take entries until submission index `position` has been consumed (for cancel). False: not yet, as
+// many entries as the ring holds were taken in this poll already.
+bool submit_drain_to(struct session_queue *q, uint32_t position);
 // Cancel the call in this slot if it still is the one with `tag`.
 void submit_cancel(struct call *call, uint64_t tag);
 // Go on with messages that did not fit one step of work. Returns the number of steps.

@@ -43,8 +43,10 @@ int attach_queue_make(struct attach_app *app, const struct phx_attach_queue_size
 	uint32_t index = app->queue_count;
 	struct attach_queue *q = &app->queues[index];
 	struct attach_region *a, *d;
-	// Calls and lent blocks together never exceed the return ring.
-	uint32_t calls = phx_min(sizes->ret_slots, PHX_LIMIT_INFLIGHT_MAX - app->call_slots);
+	// Calls and lent blocks together never exceed the return ring; half of the completion ring
+	// is left to requests.
+	uint32_t most = phx_min(sizes->ret_slots, sizes->comp_slots / 2);
+	uint32_t calls = phx_min(most, PHX_LIMIT_INFLIGHT_MAX - app->call_slots);
 	int rc;
 
 	if (index >= PHX_LIMIT_QUEUES_MAX || calls == 0)

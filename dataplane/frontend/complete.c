@@ -12,9 +12,13 @@
 
 #include <sys/socket.h>
 
+// While something waits for room in the completion ring.
+#define ROOM_LOOK_MIN_NS (1 * PHX_NS_PER_MS)
+#define ROOM_LOOK_MAX_NS (64 * PHX_NS_PER_MS)
+
 int comp_spare(struct session_queue *q, uint32_t want)
 {
-	uint32_t reserved = q->inflight + q->request_slots;
+	uint32_t reserved = q->call_slots + q->request_slots;
 	int room = phx_ring_prod_room(&q->comp, reserved + want);
 
 	if (phx_unlikely(room < 0)) {
@@ -161,11 +165,10 @@ static void call_put(
 	call_finish(call, status, (uint64_t)e.msg_len + e.meta_len);
 	if (phx_unlikely(session->failed || session->closing))
 		return;
-	if (phx_likely(slots != 0 && (slots == 1 || comp_spare(q, slots) >= (int)slots))) {
+	if (phx_likely(slots != 0 && (slots == 1 || comp_spare(q, slots - 1) >= (int)slots - 1))) {
 		comp_put(q, &e, &bytes);
 		return;
 	}
-	// comp_spare() above counted our slot as free already, so `slots` of them are there.
 	if (recv_alloc(session, comp_size(&e), &offset) != 0 ||
 		lent_add(session, q, offset, &e.lent) != 0) {
 		reply_park(q, &e, &bytes);
@@ -292,6 +295,7 @@ void reply_park(struct session_queue *q, struct phx_comp_entry *e, const struct 
 	p->e = *e;
 	q->inflight++; // keeps the slot reserved
 	phx_list_add_tail(&q->parked, &p->node);
+	session_room_wait(q);
 }
 
 void reply_unpark(struct session_queue *q)
@@ -345,6 +349,29 @@ void session_room(struct session_queue *q)
 		reply_unpark(q);
 	if (phx_unlikely(!phx_list_empty(&q->waiting)))
 		serve_waiting(q);
+}
+
+// Reading completions makes room too, and nothing tells us of it.
+static void room_look(struct worker *worker, struct timer *timer)
+{
+	struct session_queue *q = phx_container_of(timer, struct session_queue, room);
+
+	(void)worker;
+	session_room(q);
+	if (phx_list_empty(&q->waiting) && phx_list_empty(&q->parked))
+		return;
+	q->room_ns = phx_min(2 * q->room_ns, ROOM_LOOK_MAX_NS);
+	timer_start(&q->session->worker->timers, &q->room, q->session->worker->now_ns + q->room_ns,
+		room_look);
+}
+
+void session_room_wait(struct session_queue *q)
+{
+	if (timer_is_running(&q->room))
+		return;
+	q->room_ns = ROOM_LOOK_MIN_NS;
+	timer_start(&q->session->worker->timers, &q->room, q->session->worker->now_ns + q->room_ns,
+		room_look);
 }
 
 void session_notify(struct session_queue *q)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Entries of the completion ring. Room: every client call and every delivered request has its slots
-// reserved, so nothing here can overflow; only spare slots carry inline bytes. Worker thread, hot.
+// Entries of the completion ring. Room: one slot for each entry of the call table, whether the
+// call is seen already or still stands in the submission ring, and one for the release of each
+// delivered request are reserved, so nothing here can overflow; only spare slots carry requests and
+// inline bytes. Worker thread, hot.
 #pragma once
 
 #include "dataplane/frontend/session.h"

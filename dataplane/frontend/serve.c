@@ -274,6 +274,7 @@ void serve_ready(struct rcall *r)
 	r->state = RCALL_WAITING;
 	stat_add(&r->session->stats.room_waits, 1);
 	phx_list_add_tail(&q->waiting, &r->node);
+	session_room_wait(q);
 }
 
 void serve_private(struct rcall *r)

@@ -114,6 +114,7 @@ int session_queue_add(struct session *session, const struct session_queue_config
 	q->call_slots = c->call_slots;
 	q->notify_fd = -1;
 	q->bell_word = (struct phx_shm_u32 *)(dp + PHX_QD_BELL);
+	timer_init(&q->room);
 	phx_list_init(&q->waiting);
 	phx_list_init(&q->parked);
 	queue_calls_init(q);
@@ -359,6 +360,8 @@ void session_close(struct session *session, enum phx_reason reason)
 		session->channels[i] = NULL;
 	}
 	parked_drop(session);
+	for (uint32_t i = 0; i < session->queue_count; i++)
+		timer_stop(&session->worker->timers, &session->queues[i]->room);
 	session_check_quiet(session);
 }
 

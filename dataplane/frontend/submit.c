@@ -116,6 +116,25 @@ static void call_fill(
 	}
 }
 
+// An honest library has a completion slot for each call, and holds no more blocks than it can
+// return; eight times as many may be on their way back.
+static bool call_has_room(struct session_queue *q)
+{
+	uint32_t need = q->inflight + 1 + q->request_slots;
+	int room = phx_ring_prod_room(&q->comp, need);
+
+	if (phx_likely(room >= (int)need && q->lent < 8 * q->ret_slots))
+		return true;
+	if (room < 0)
+		session_fail(q->session, PHX_REASON_RING_INDEX, "completion ring index");
+	else if (room < (int)need)
+		session_fail(
+			q->session, PHX_REASON_QUOTA_ABUSE, "more calls than completion slots");
+	else
+		session_fail(q->session, PHX_REASON_QUOTA_ABUSE, "returns no blocks");
+	return false;
+}
+
 // Take a CALL entry over into its slot. NULL: refused, the session failed.
 static struct call *call_take(
 	struct session_queue *q, const union submit_entry *s, uint32_t position)
@@ -139,6 +158,8 @@ static struct call *call_take(
 		session_fail(session, PHX_REASON_STALE_HANDLE, "call slot not completed");
 		return NULL;
 	}
+	if (!call_has_room(q))
+		return NULL;
 	call_fill(q, call, s, position);
 	call->channel = e->channel < session->channel_size ? session->channels[e->channel] : NULL;
 	return call;

@@ -18,5 +18,7 @@ void submit_reply_pack(struct rcall *rcall, const struct phx_sub_entry *e, const
 
 // complete.c: a request slot, heap memory or lent room came free on this queue.
 void session_room(struct session_queue *q);
+// complete.c: a request or reply waits for room on this queue: look from time to time.
+void session_room_wait(struct session_queue *q);
 // complete.c: one byte to the queue's descriptor; never blocks.
 void session_notify(struct session_queue *q);

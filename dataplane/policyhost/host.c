@@ -3,6 +3,7 @@
 // leaves no trace. Control thread. See policyhost.h.
 #include "dataplane/policyhost/host.h"
 
+#include "lib/base/bits.h"
 #include "lib/base/hash.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@ static int workers_init(struct chain_host *host)
 {
 	unsigned n = host->config.worker_count;
 
-	host->workers = aligned_alloc(64, n * sizeof(*host->workers));
+	host->workers = aligned_alloc(64, phx_align_up(n * sizeof(*host->workers), 64));
 	if (host->workers == NULL)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++) {
@@ -157,7 +158,7 @@ static struct instance *instance_find(const struct chain_host *host, const char 
 
 static void *aligned_zero(size_t n, size_t size)
 {
-	void *p = aligned_alloc(64, n * size);
+	void *p = aligned_alloc(64, phx_align_up(n * size, 64));
 
 	if (p != NULL)
 		memset(p, 0, n * size);

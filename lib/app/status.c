@@ -82,6 +82,15 @@ int phx_status_end(struct phx_status *out, int rc)
 	return rc;
 }
 
+bool phx_context_ended(const struct phx_context *ctx, struct phx_status *out_status)
+{
+	phx_status_begin(out_status);
+	if (ctx == NULL || phx_context_check(ctx) == 0)
+		return false;
+	phx_context_end_status(ctx, out_status);
+	return true;
+}
+
 int phx_context_refusal_errno(uint32_t code)
 {
 	switch (code) {

@@ -76,6 +76,11 @@ struct phx_attach_options {
 PHX_API int phx_attach(const struct phx_attach_options *options, struct phx_context **out_context,
 	struct phx_status *out_status);
 
+// Is the session over, so that everything else returns -ENOTCONN (or -EPERM in a child)? Then
+// *out_status, which may be NULL, says why: UNAVAILABLE and the reason for which the dataplane
+// detached this application or went away. Any thread. A context is not revived: detach.
+PHX_API bool phx_context_ended(const struct phx_context *context, struct phx_status *out_status);
+
 // End all calls (their callbacks do not run any more), give memory back and free the context with
 // its queues, channels and servers. NULL is legal. No other thread may use them meanwhile.
 PHX_API void phx_detach(struct phx_context *context);

@@ -296,9 +296,12 @@ static void detach_event_tells_the_reason(void **)
 {
 	struct session s = session_open(NULL);
 	struct outcome o = {0};
+	struct phx_status status;
 
 	(void)note_call(&s, 1, &o);
 	(void)fake_sub(s.dp, 0, NULL);
+	assert_false(phx_context_ended(s.ctx, &status));
+	assert_int_equal(PHX_OK, status.code);
 	fake_dp_detach(s.dp, PHX_REASON_ADMIN, "operator says so");
 	while (o.calls == 0) {
 		assert_true(phx_wait(s.queue, FAKE_PATIENCE_NS) == 1);
@@ -306,6 +309,10 @@ static void detach_event_tells_the_reason(void **)
 	}
 	assert_int_equal(PHX_REASON_ADMIN, o.status.reason);
 	assert_non_null(strstr(o.status.text, "operator says so"));
+	assert_true(phx_context_ended(s.ctx, &status));
+	assert_int_equal(PHX_UNAVAILABLE, status.code);
+	assert_int_equal(PHX_REASON_ADMIN, status.reason);
+	assert_non_null(strstr(status.text, "operator says so"));
 	session_close(&s);
 }
 

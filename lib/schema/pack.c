@@ -85,6 +85,8 @@ static PHX_ALWAYS_INLINE const uint8_t *source_at(
 
 	if (phx_likely(p->from == NULL))
 		return p->source->base + off;
+	if (p->copy_fill)
+		return p->fill->base + off;
 	(void)phx_image_locate(p->from, off, &skel); // the caller knows that it is no hole
 	if (p->from->block_count > 1)
 		*size = phx_min(*size, PHX_BLOCK_LARGE - skel % PHX_BLOCK_LARGE);
@@ -129,7 +131,7 @@ static int copy_some(struct phx_pack *p, struct phx_work *work)
 			n = (uint32_t)phx_min((uint64_t)n, phx_align_up((uint64_t)work->bytes, 8));
 		src = source_at(p, p->copy_src, &n);
 		dst = phx_image_at(out, out->skeleton_len);
-		if (p->from != NULL)
+		if (p->from != NULL && !p->copy_fill)
 			memcpy(dst, src, n);
 		else if (p->copy_check == CHECK_WORDS)
 			phx_source_copy_words(dst, src, n);
@@ -223,10 +225,14 @@ static PHX_NOINLINE int append_leaf(struct phx_pack *p, struct phx_work *work,
 {
 	uint32_t hole;
 
+	p->copy_fill = false;
 	if (p->from != NULL) {
-		if (!phx_image_locate(p->from, src, &hole))
-			return add_hole(p, p->from->holes[hole].src_off, (uint32_t)size,
-				p->from->holes[hole].check_utf8);
+		if (!phx_image_locate(p->from, src, &hole)) {
+			p->copy_fill = p->fill != NULL && inspected(p, r);
+			src = p->from->holes[hole].src_off;
+			if (!p->copy_fill)
+				return add_hole(p, src, (uint32_t)size, r->text);
+		}
 	} else if (size > p->leaf_copy_bytes && !r->boolean &&
 		   p->out->hole_count < PHX_LIMIT_GATHER_MAX && !inspected(p, r)) {
 		return add_hole(p, src, (uint32_t)size, r->text);
@@ -286,6 +292,7 @@ static PHX_ALWAYS_INLINE int take_ref(struct phx_pack *p, struct phx_work *work,
 	if (count > p->max_elements - p->elements)
 		return too_big(p, "too many elements");
 	p->elements += count;
+	p->copy_fill = false;
 	if (shape == PHX_SHAPE_LEAF_LIST)
 		rc = push(p, parent, index, true, (uint32_t)target, count);
 	else

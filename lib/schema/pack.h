@@ -40,16 +40,17 @@ struct phx_pack_frame {
 	((PHX_LIMIT_NESTING_MAX + 1 - PHX_PACK_EMBEDDED + PHX_PACK_CHUNK_FRAMES - 1) /             \
 		PHX_PACK_CHUNK_FRAMES)
 
-// State of one pack; fields are private except error. Only the head and as many frames
+// State of one pack; fields are private except error and inspect. Only the head and as many frames
 // as the message nests are touched.
 struct phx_pack {
 	const char *error; // static text after a negative result, else NULL
 	const struct phx_schema *schema;
 	const struct phx_source *source;
-	const struct phx_image *from; // set: repack of an image, the source is the image
+	const struct phx_image *from;  // set: repack of an image, the source is the image
+	const struct phx_source *fill; // set: where holes that are inspected are copied from
 	struct phx_block_pool *pool;
 	struct phx_image *out;
-	const struct phx_inspect *inspect;
+	const struct phx_inspect *inspect; // the caller may replace it between two runs
 	uint64_t max_bytes;
 	uint32_t max_elements;
 	uint32_t leaf_copy_bytes;
@@ -58,6 +59,7 @@ struct phx_pack {
 	uint32_t copy_src; // part being copied
 	uint32_t copy_left;
 	uint8_t copy_check; // what its bytes must be
+	bool copy_fill;	    // it comes from fill
 	uint8_t state;
 	uint16_t depth; // open frames
 	uint32_t chunk_count;
@@ -86,6 +88,12 @@ void phx_pack_start_private(struct phx_pack *pack, const struct phx_schema *sche
 // (they still point into the original source). Limits bound the result.
 void phx_pack_start_image(struct phx_pack *pack, const struct phx_schema *schema, uint32_t message,
 	const struct phx_image *from, struct phx_block_pool *pool,
+	const struct phx_pack_limits *lim, struct phx_image *out);
+
+// The same where more is inspected now: holes that lim->inspect names are copied from source, in
+// which the image was packed first. The mask (pack->inspect) may be replaced between two runs.
+void phx_pack_start_fill(struct phx_pack *pack, const struct phx_schema *schema, uint32_t message,
+	const struct phx_image *from, const struct phx_source *source, struct phx_block_pool *pool,
 	const struct phx_pack_limits *lim, struct phx_image *out);
 
 // Go on until done or work is used up (either count <= 0). 1 = done, 0 = call again.

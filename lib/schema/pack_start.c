@@ -28,6 +28,7 @@ void phx_pack_start(struct phx_pack *p, const struct phx_schema *schema, uint32_
 	p->schema = schema;
 	p->source = source;
 	p->from = NULL;
+	p->fill = NULL;
 	p->pool = pool;
 	p->out = out;
 	p->inspect = lim->inspect;
@@ -37,6 +38,7 @@ void phx_pack_start(struct phx_pack *p, const struct phx_schema *schema, uint32_
 	p->elements = 0;
 	p->region = 0;
 	p->copy_left = 0;
+	p->copy_fill = false;
 	p->text = 0;
 	p->state = PHX_PACK_START;
 	p->depth = 0;
@@ -63,4 +65,12 @@ void phx_pack_start_image(struct phx_pack *p, const struct phx_schema *schema, u
 {
 	phx_pack_start(p, schema, message, NULL, 0, pool, lim, out);
 	p->from = from;
+}
+
+void phx_pack_start_fill(struct phx_pack *p, const struct phx_schema *schema, uint32_t message,
+	const struct phx_image *from, const struct phx_source *source, struct phx_block_pool *pool,
+	const struct phx_pack_limits *lim, struct phx_image *out)
+{
+	phx_pack_start_image(p, schema, message, from, pool, lim, out);
+	p->fill = source;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Packing: round trips of random messages, resumability, memory, small messages.
+#include "lib/schema/path.h"
 #include "tests/unit/lib/schema/pack_fixture.h"
 
 static void run_random_message_round_trips(void **state)
@@ -147,6 +148,80 @@ static void run_long_text_is_checked_over_cuts(void **state)
 	free(bytes);
 }
 
+// Policies may come between the pack and the chain: what they inspect is copied late, and only
+// that.
+static void fill_copies_holes_that_are_inspected_now(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t size = phx_schema_message(f->schema, T_MANY)->size;
+	uint32_t root = t_alloc(&f->arena, size), leaf[2];
+	struct phx_inspect *inspect = phx_inspect_create(f->schema);
+	const struct phx_field *fields[2];
+	struct phx_pack_limits lim = limits;
+	struct phx_image filled;
+	uint8_t *text = malloc(20000), *flat;
+	int rc;
+
+	memset(text, 'a', 20000);
+	for (unsigned i = 0; i < 2; i++) {
+		fields[i] = phx_message_field(phx_schema_message(f->schema, T_MANY), 6 + i);
+		leaf[i] = t_leaf(&f->arena, root + fields[i]->offset, text, 20000);
+	}
+	assert_int_equal(pack_all(f, T_MANY, root, &lim), 1);
+	assert_int_equal(f->image.hole_count, 2);
+	inspect->bits[fields[1]->index / 64] |= UINT64_C(1) << (fields[1]->index % 64);
+	lim.inspect = inspect;
+	f->arena.base[leaf[1]] = 'b';
+	phx_pack_start_fill(&f->pack, f->schema, T_MANY, &f->image, &f->arena.source, &f->pool.pool,
+		&lim, &filled);
+	do {
+		struct phx_work work = {1000, 1000};
+
+		rc = phx_pack_run(&f->pack, &work);
+	} while (rc == 0);
+	assert_int_equal(rc, 1);
+	phx_image_release(&f->image, &f->pool.pool);
+	f->image = filled;
+	assert_int_equal(filled.hole_count, 1);
+	// What happens to the source from now on changes the hole alone.
+	memset(f->arena.base + leaf[0], 'c', 20000);
+	memset(f->arena.base + leaf[1], 'd', 20000);
+	flat = aligned_alloc(8, filled.total_len);
+	assert_int_equal(copy_steps(f, flat, INT64_MAX, INT64_MAX), 1);
+	assert_int_equal(validate_steps(f, T_MANY, flat, INT64_MAX, INT64_MAX), 1);
+	assert_int_equal(flat[size], 'c');
+	assert_int_equal(flat[size + 20000], 'b');
+	assert_int_equal(flat[size + 20001], 'a');
+	free(flat);
+	free(text);
+	phx_inspect_free(inspect);
+}
+
+static void fill_refuses_text_that_has_become_bad(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t root = t_alloc(&f->arena, phx_schema_message(f->schema, T_MANY)->size), leaf;
+	const struct phx_field *field = phx_message_field(phx_schema_message(f->schema, T_MANY), 6);
+	struct phx_inspect *inspect = phx_inspect_create(f->schema);
+	struct phx_pack_limits lim = limits;
+	struct phx_work work = {INT64_MAX, INT64_MAX};
+	struct phx_image filled;
+	uint8_t *text = malloc(20000);
+
+	memset(text, 'a', 20000);
+	leaf = t_leaf(&f->arena, root + field->offset, text, 20000);
+	assert_int_equal(pack_all(f, T_MANY, root, &lim), 1);
+	inspect->bits[field->index / 64] |= UINT64_C(1) << (field->index % 64);
+	lim.inspect = inspect;
+	f->arena.base[leaf + 9999] = 0xff;
+	phx_pack_start_fill(&f->pack, f->schema, T_MANY, &f->image, &f->arena.source, &f->pool.pool,
+		&lim, &filled);
+	assert_int_equal(phx_pack_run(&f->pack, &work), -EPROTO);
+	assert_string_equal(f->pack.error, "utf-8");
+	free(text);
+	phx_inspect_free(inspect);
+}
+
 static void run_inspected_leaf_is_copied(void **state)
 {
 	struct fixture *f = *state;
@@ -247,6 +322,8 @@ int main(void)
 		TEST(abort_between_runs_releases_everything),
 		TEST(run_long_text_is_checked_over_cuts),
 		TEST(run_inspected_leaf_is_copied),
+		TEST(fill_copies_holes_that_are_inspected_now),
+		TEST(fill_refuses_text_that_has_become_bad),
 		TEST(start_private_copies_inline_message),
 		TEST(bench_small_message),
 	};

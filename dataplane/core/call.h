@@ -56,7 +56,8 @@ struct message {
 	struct phx_image image; // empty when encoded is set or there is no message
 	uint8_t *encoded;	// protobuf bytes (malloc), or NULL
 	uint32_t encoded_len;
-	bool rewritten; // by a policy: what was encoded before is stale
+	bool rewritten;	     // by a policy: what was encoded before is stale
+	uint64_t inspect_id; // chain whose fields were copied; 0 = none, or not only one
 	uint16_t meta_len;
 	uint16_t text_len;
 	uint8_t *extra;	     // metadata then text, a pool block; NULL when both are 0

@@ -25,9 +25,10 @@ struct chain_set { // immutable
 
 // What a stage asks about a chain, in front of struct chain.
 struct chain_head {
+	uint64_t id;	 // never used twice, not 0
 	uint32_t points; // PHX_POLICY_AT(): some policy's burst runs there
 	uint32_t judges; // some policy may deny, hold or rewrite there
-	uint32_t ends;	 // 1: some policy wants the end of calls
+	uint32_t fields; // 1: some policy inspects fields
 };
 
 enum chain_verdict {
@@ -51,6 +52,10 @@ struct chain_item {
 	// With HOLD: runs later on the same worker; the item is copied by the host. verdict is PASS
 	// (all remaining policies agreed) or DENY.
 	void (*resume)(void *owner, const struct chain_item *item);
+	// A held message lacks what the chain inspects by now (chain_lacks()): 1 = no more, 0 = it
+	// is being copied, ask again soon; negative: the stage has ended the call, and its hold.
+	// NULL where messages never lack anything.
+	int (*fill)(void *owner);
 	void *owner;
 };
 
@@ -84,6 +89,17 @@ static inline bool chain_runs(const struct chain *chain, enum policy_point point
 static inline bool chain_judges(const struct chain *chain, enum policy_point point)
 {
 	return chain != NULL && (((const struct chain_head *)chain)->judges >> point & 1) != 0;
+}
+
+static inline uint64_t chain_id(const struct chain *chain)
+{
+	return chain != NULL ? ((const struct chain_head *)chain)->id : 0;
+}
+// Was the message packed before this chain came, and may lack what it inspects?
+static inline bool chain_lacks(const struct chain *chain, const struct message *message)
+{
+	return message->image.hole_count != 0 && ((const struct chain_head *)chain)->fields != 0 &&
+	       message->inspect_id != chain_id(chain);
 }
 
 // No policy has seen the call. Before its request point.

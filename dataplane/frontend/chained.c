@@ -8,12 +8,18 @@
 #include "dataplane/frontend/serve.h"
 #include "dataplane/frontend/settle.h"
 
-static const struct call_status settle_failed = {
-	.code = PHX_RESOURCE_EXHAUSTED,
-	.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
-	.executed = PHX_EXECUTED_NO,
-	.reason = PHX_REASON_NO_MEMORY,
-};
+// A message could not be settled or filled: no memory, or text that went bad meanwhile.
+static struct call_status settle_status(int rc, enum phx_executed executed)
+{
+	return (struct call_status){
+		.code = rc == -EPROTO ? PHX_INVALID_ARGUMENT : PHX_RESOURCE_EXHAUSTED,
+		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
+		.executed = (uint8_t)executed,
+		.reason = rc == -EPROTO	 ? PHX_REASON_INVALID
+			  : rc == -E2BIG ? PHX_REASON_TOO_LARGE
+					 : PHX_REASON_NO_MEMORY,
+	};
+}
 
 // ---- calls, request out ----
 
@@ -33,45 +39,87 @@ static void call_resume(void *owner, const struct chain_item *item)
 		chained_calls(call->session, &call, &path, 1);
 }
 
-static void call_settled(struct call *call, int rc)
+static void call_unsettled(struct call *call, struct path *path, int rc)
 {
-	struct path *path = call->path;
+	const struct call_status st = settle_status(rc, PHX_EXECUTED_NO);
 
+	path_release(path);
+	call_complete(call, &st, NULL);
+}
+
+// In turn with other work, like the pack before; the path keeps its credit.
+static void call_settle_later(struct call *call, struct path *path, int (*step)(struct call_work *))
+{
+	call->path = path;
+	call->state = CALL_PACK;
+	call->work.step = step;
+	session_work_add(call->session, &call->work);
+}
+
+// One step of either. 0: not done. Else *out_path has come back.
+static int call_step(struct call *call, struct path **out_path)
+{
+	int rc = settle_step(call->session, &call->work, &call->message, call->schema);
+
+	if (rc == 0)
+		return 0;
+	*out_path = call->path;
 	call->path = NULL;
 	call->state = CALL_QUEUED;
-	if (rc == 0) {
-		path_send(path, call);
-		return;
-	}
-	path_release(path);
-	call_complete(call, &settle_failed, NULL);
+	return rc;
 }
 
 static int call_settle_step(struct call_work *work)
 {
 	struct call *call = phx_container_of(work, struct call, work);
-	int rc = settle_step(call->session, work, &call->message);
+	struct path *path;
+	int rc = call_step(call, &path);
 
-	if (rc == 0)
-		return 0;
-	call_settled(call, rc < 0 ? rc : 0);
-	return 1;
+	if (rc < 0)
+		call_unsettled(call, path, rc);
+	else if (rc > 0)
+		path_send(path, call);
+	return rc != 0;
 }
 
-// Rewritten: canonical again before it goes on; a large one in steps, like the pack before.
+// Rewritten: canonical again before it goes on.
 static PHX_COLD void call_settle(struct call *call, struct path *path)
 {
 	int rc =
 		settle_start(call->session, &call->work, &call->message, call->schema, call->input);
 
-	call->path = path;
-	if (rc != 0) {
-		call_settled(call, rc < 0 ? rc : 0);
-		return;
-	}
-	call->state = CALL_PACK;
-	call->work.step = call_settle_step;
-	session_work_add(call->session, &call->work);
+	if (rc < 0)
+		call_unsettled(call, path, rc);
+	else if (rc > 0)
+		path_send(path, call);
+	else
+		call_settle_later(call, path, call_settle_step);
+}
+
+static int call_fill_step(struct call_work *work)
+{
+	struct call *call = phx_container_of(work, struct call, work);
+	struct path *path;
+	int rc = call_step(call, &path);
+
+	if (rc < 0)
+		call_unsettled(call, path, rc);
+	else if (rc > 0)
+		chained_calls(call->session, &call, &path, 1);
+	return rc != 0;
+}
+
+// Packed before its policies came: what they inspect is copied first.
+static PHX_COLD void call_fill(struct call *call, struct path *path)
+{
+	int rc = settle_fill(call->session, &call->work, &call->message, call->schema, call->input);
+
+	if (rc < 0)
+		call_unsettled(call, path, rc);
+	else if (rc > 0)
+		chained_calls(call->session, &call, &path, 1);
+	else
+		call_settle_later(call, path, call_fill_step);
 }
 
 static void call_verdict(struct call *call, struct path *path, const struct chain_item *item)
@@ -93,35 +141,83 @@ static void call_verdict(struct call *call, struct path *path, const struct chai
 	}
 }
 
+static int call_held_step(struct call_work *work)
+{
+	struct call *call = phx_container_of(work, struct call, work);
+	int rc = settle_step(call->session, work, &call->message, call->schema);
+	struct call_status st;
+
+	if (rc < 0) {
+		st = settle_status(rc, PHX_EXECUTED_NO);
+		call_complete(call, &st, NULL);
+	}
+	return rc != 0;
+}
+
+// The same for one that a policy holds: it stays where it is.
+static int call_fill_held(void *owner)
+{
+	struct call *call = owner;
+	struct call_status st;
+	int rc;
+
+	if (call->work.pack != NULL)
+		return 0;
+	rc = settle_fill(call->session, &call->work, &call->message, call->schema, call->input);
+	if (rc == 0) {
+		call->work.step = call_held_step;
+		session_work_add(call->session, &call->work);
+	} else if (rc < 0) {
+		st = settle_status(rc, PHX_EXECUTED_NO);
+		call_complete(call, &st, NULL);
+	}
+	return rc;
+}
+
+static void call_item(struct call *call, struct chain_item *item)
+{
+	*item = (struct chain_item){
+		.session = call->session,
+		.message = &call->message,
+		.schema = call->schema,
+		.type = call->input,
+		.service = call->service_name,
+		.method = call->method_name,
+		.policy = &call->policy,
+		.deadline_ns = call->deadline_ns,
+		.resume = call_resume,
+		.fill = call_fill_held,
+		.owner = call,
+	};
+}
+
 void chained_calls(struct session *session, struct call **calls, struct path **paths, unsigned n)
 {
 	const struct chain *chain = session_chain(session);
 	struct chain_item items[PHX_LIMIT_BURST];
+	struct path *item_paths[PHX_LIMIT_BURST];
+	unsigned count = 0;
 
 	if (phx_likely(chain == NULL)) {
-		for (unsigned i = 0; i < n; i++)
-			path_send(paths[i], calls[i]);
+		for (unsigned i = 0; i < n; i++) {
+			if (phx_unlikely(calls[i]->message.rewritten)) // by one that has gone
+				call_settle(calls[i], paths[i]);
+			else
+				path_send(paths[i], calls[i]);
+		}
 		return;
 	}
 	for (unsigned i = 0; i < n; i++) {
-		struct call *call = calls[i];
-
-		items[i] = (struct chain_item){
-			.session = session,
-			.message = &call->message,
-			.schema = call->schema,
-			.type = call->input,
-			.service = call->service_name,
-			.method = call->method_name,
-			.policy = &call->policy,
-			.deadline_ns = call->deadline_ns,
-			.resume = call_resume,
-			.owner = call,
-		};
+		if (phx_unlikely(chain_lacks(chain, &calls[i]->message))) {
+			call_fill(calls[i], paths[i]);
+			continue;
+		}
+		item_paths[count] = paths[i];
+		call_item(calls[i], &items[count++]);
 	}
-	chain_run(session->worker, chain, POINT_REQUEST_OUT, items, n);
-	for (unsigned i = 0; i < n; i++)
-		call_verdict(calls[i], paths[i], &items[i]);
+	chain_run(session->worker, chain, POINT_REQUEST_OUT, items, count);
+	for (unsigned i = 0; i < count; i++)
+		call_verdict(items[i].owner, item_paths[i], &items[i]);
 }
 
 void chained_call_end(struct call *call, const struct call_status *status)
@@ -148,42 +244,113 @@ static void reply_fail(struct rcall *r, const struct call_status *status)
 	rcall_send(r);
 }
 
+static void reply_unsettled(struct rcall *r, int rc)
+{
+	const struct call_status st = settle_status(rc, PHX_EXECUTED_YES);
+
+	reply_fail(r, &st);
+}
+
 static int reply_settle_step(struct call_work *work)
 {
 	struct rcall *r = phx_container_of(work, struct rcall, work);
-	int rc = settle_step(r->session, work, &r->message);
+	int rc = settle_step(r->session, work, &r->message, r->schema);
 
-	if (rc == 0)
-		return 0;
 	if (rc < 0)
-		reply_fail(r, &settle_failed);
-	else
+		reply_unsettled(r, rc);
+	else if (rc > 0)
 		rcall_send(r);
-	return 1;
+	return rc != 0;
 }
 
+static void reply_later(struct rcall *r, int (*step)(struct call_work *))
+{
+	r->work.step = step;
+	session_work_add(r->session, &r->work);
+}
+
+static PHX_COLD void reply_settle(struct rcall *r)
+{
+	int rc = settle_start(r->session, &r->work, &r->message, r->schema, r->output);
+
+	if (rc < 0)
+		reply_unsettled(r, rc);
+	else if (rc > 0)
+		rcall_send(r);
+	else
+		reply_later(r, reply_settle_step);
+}
+
+static void reply_out_verdict(struct rcall *r, const struct chain_item *item)
+{
+	if (item->verdict == CHAIN_DENY)
+		reply_fail(r, &item->status);
+	else if (phx_unlikely(r->message.rewritten))
+		reply_settle(r);
+	else
+		rcall_send(r);
+}
+
+// The chain once more, for policies that have come while it was held.
 static void reply_out_resume(void *owner, const struct chain_item *item)
+{
+	if (item->verdict == CHAIN_DENY)
+		reply_out_verdict(owner, item);
+	else
+		chained_reply_out(owner);
+}
+
+static int reply_fill_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = settle_step(r->session, work, &r->message, r->schema);
+
+	if (rc < 0)
+		reply_unsettled(r, rc);
+	else if (rc > 0)
+		chained_reply_out(r);
+	return rc != 0;
+}
+
+static PHX_COLD void reply_fill(struct rcall *r)
+{
+	int rc = settle_fill(r->session, &r->work, &r->message, r->schema, r->output);
+
+	if (rc < 0)
+		reply_unsettled(r, rc);
+	else if (rc > 0)
+		chained_reply_out(r);
+	else
+		reply_later(r, reply_fill_step);
+}
+
+static int reply_held_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = settle_step(r->session, work, &r->message, r->schema);
+
+	if (rc < 0) {
+		(void)rcall_unhold(r); // it is
+		reply_unsettled(r, rc);
+	}
+	return rc != 0;
+}
+
+static int reply_fill_held(void *owner)
 {
 	struct rcall *r = owner;
 	int rc;
 
-	if (item->verdict == CHAIN_DENY) {
-		reply_fail(r, &item->status);
-		return;
+	if (r->work.pack != NULL)
+		return 0;
+	rc = settle_fill(r->session, &r->work, &r->message, r->schema, r->output);
+	if (rc == 0) {
+		reply_later(r, reply_held_step);
+	} else if (rc < 0) {
+		(void)rcall_unhold(r); // it is
+		reply_unsettled(r, rc);
 	}
-	if (phx_likely(!r->message.rewritten)) {
-		rcall_send(r);
-		return;
-	}
-	rc = settle_start(r->session, &r->work, &r->message, r->schema, r->output);
-	if (rc < 0) {
-		reply_fail(r, &settle_failed);
-	} else if (rc > 0) {
-		rcall_send(r);
-	} else {
-		r->work.step = reply_settle_step;
-		session_work_add(r->session, &r->work);
-	}
+	return rc;
 }
 
 void chained_reply_out(struct rcall *r)
@@ -192,13 +359,19 @@ void chained_reply_out(struct rcall *r)
 	struct chain_item item;
 
 	if (phx_likely(!chain_runs(chain, POINT_REPLY_OUT))) {
-		rcall_send(r);
+		item.verdict = CHAIN_PASS;
+		reply_out_verdict(r, &item);
+		return;
+	}
+	if (phx_unlikely(chain_lacks(chain, &r->message))) {
+		reply_fill(r);
 		return;
 	}
 	chained_rcall_item(r, r->output, reply_out_resume, &item);
+	item.fill = reply_fill_held;
 	chain_run(r->session->worker, chain, POINT_REPLY_OUT, &item, 1);
 	if (item.verdict != CHAIN_HOLD)
-		reply_out_resume(r, &item);
+		reply_out_verdict(r, &item);
 }
 
 void chained_rcall_item(struct rcall *r, uint32_t type,

@@ -72,7 +72,7 @@ static void request_go(struct rcall *r, int settled)
 static int request_settle_step(struct call_work *work)
 {
 	struct rcall *r = phx_container_of(work, struct rcall, work);
-	int rc = settle_step(r->session, work, &r->message);
+	int rc = settle_step(r->session, work, &r->message, r->schema);
 
 	if (rc == 0)
 		return 0;
@@ -161,8 +161,6 @@ void chained_reply_drop(struct call *call)
 {
 	struct held_reply *h = call->held_reply;
 
-	if (call->work.pack != NULL) // it is being settled
-		pack_drop(call->session, &call->work);
 	call->held_reply = NULL;
 	held_free(call->session, h);
 }
@@ -229,7 +227,7 @@ static void reply_go(struct call *call)
 static int reply_settle_step(struct call_work *work)
 {
 	struct call *call = phx_container_of(work, struct call, work);
-	int rc = settle_step(call->session, work, &call->held_reply->message);
+	int rc = settle_step(call->session, work, &call->held_reply->message, call->schema);
 
 	if (rc == 0)
 		return 0;

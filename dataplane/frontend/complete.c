@@ -107,6 +107,8 @@ static void call_finish(struct call *call, const struct call_status *status, uin
 	if (status->code != PHX_OK)
 		stat_add(&session->stats.errors, 1);
 	counted_call_end(call, status->code, rx_bytes);
+	if (phx_unlikely(call->work.pack != NULL)) // it was being filled or settled
+		pack_drop(session, &call->work);
 	message_release(session, &call->message);
 	if (phx_unlikely(call->held_reply != NULL))
 		chained_reply_drop(call);

@@ -105,11 +105,12 @@ int message_store(struct session *session, struct message *message, const struct
 	return 0;
 }
 
-static void limits_fill(
-	struct session *session, const struct phx_schema *schema, struct phx_pack_limits *lim)
+static void limits_fill(struct session *session, struct message *message,
+	const struct phx_schema *schema, struct phx_pack_limits *lim)
 {
 	const struct chain *chain = session_chain(session);
 
+	message->inspect_id = chain_id(chain);
 	lim->max_bytes = session->config.max_message;
 	lim->max_elements = PHX_LIMIT_MESSAGE_ELEMENTS_MAX;
 	lim->leaf_copy_bytes = PHX_LIMIT_LEAF_COPY_BYTES;
@@ -191,7 +192,7 @@ static int pack_begin(struct session *session, struct call_work *work, struct me
 	*what = "pool";
 	if (work->pack == NULL)
 		return -ENOMEM;
-	limits_fill(session, schema, &lim);
+	limits_fill(session, message, schema, &lim);
 	if (in->is_inline)
 		phx_pack_start_private(work->pack, schema, type, in->inl, in->len,
 			&session->account.pool, &lim, &message->image);
@@ -208,13 +209,26 @@ static int pack_begin(struct session *session, struct call_work *work, struct me
 }
 static_assert(sizeof(struct phx_pack) <= PHX_BLOCK_SMALL, "a pack fits a small block");
 
+void pack_inspect(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema)
+{
+	const struct chain *chain = session_chain(session);
+
+	work->pack->inspect = chain != NULL ? chain_inspect(chain, schema) : NULL;
+	if (message->inspect_id != chain_id(chain))
+		message->inspect_id = 0;
+}
+
 // One more step. Same results.
-static int pack_step(struct session *session, struct call_work *work, const char **what)
+static int pack_step(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema, const char **what)
 {
 	struct phx_work budget = {
 		.bytes = PHX_LIMIT_WORK_BYTES, .elements = PHX_LIMIT_WORK_ELEMENTS};
-	int rc = phx_pack_run(work->pack, &budget);
+	int rc;
 
+	pack_inspect(session, work, message, schema);
+	rc = phx_pack_run(work->pack, &budget);
 	if (rc == 0)
 		return 0;
 	*what = rc < 0 ? work->pack->error : NULL;
@@ -240,7 +254,7 @@ static int call_step(struct call_work *work)
 	struct session *session = call->queue->session;
 	struct path *path = call->path;
 	const char *what = NULL;
-	int rc = pack_step(session, work, &what);
+	int rc = pack_step(session, work, &call->message, call->schema, &what);
 
 	if (rc == 0)
 		return 0;
@@ -329,7 +343,7 @@ static int rcall_step(struct call_work *work)
 {
 	struct rcall *rcall = phx_container_of(work, struct rcall, work);
 	const char *what = NULL;
-	int rc = pack_step(rcall->session, work, &what);
+	int rc = pack_step(rcall->session, work, &rcall->message, rcall->schema, &what);
 
 	if (rc == 0)
 		return 0;

@@ -10,6 +10,9 @@ int pack_call(struct call *call, struct path *path);
 // Give up a call in state PACK.
 void pack_abort(struct call *call);
 
+// Before a further step of a pack: chains, and their masks, may have changed since the last.
+void pack_inspect(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema);
 // Give up resumable work that has a pack.
 void pack_drop(struct session *session, struct call_work *work);
 

@@ -2,6 +2,9 @@
 // See settle.h. Works with lib/schema/pack.h: a repack whose source is the image itself.
 #include "dataplane/frontend/settle.h"
 
+#include "dataplane/core/chain.h"
+#include "dataplane/frontend/pack.h"
+
 #include <stdlib.h>
 
 struct settle {
@@ -16,13 +19,16 @@ static void settle_end(struct session *session, struct call_work *work)
 	work->pack = NULL;
 }
 
-int settle_step(struct session *session, struct call_work *work, struct message *message)
+int settle_step(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema)
 {
 	struct phx_work budget = {
 		.bytes = PHX_LIMIT_WORK_BYTES, .elements = PHX_LIMIT_WORK_ELEMENTS};
 	struct settle *settle = phx_container_of(work->pack, struct settle, pack);
-	int rc = phx_pack_run(&settle->pack, &budget);
+	int rc;
 
+	pack_inspect(session, work, message, schema);
+	rc = phx_pack_run(&settle->pack, &budget);
 	if (rc == 0)
 		return 0;
 	if (rc > 0) {
@@ -33,28 +39,52 @@ int settle_step(struct session *session, struct call_work *work, struct message 
 	return rc;
 }
 
-int settle_start(struct session *session, struct call_work *work, struct message *message,
-	const struct phx_schema *schema, uint32_t type)
+static const struct phx_pack_limits limits = {
+	.max_bytes = PHX_LIMIT_MESSAGE_BYTES_MAX,
+	.max_elements = PHX_LIMIT_MESSAGE_ELEMENTS_MAX,
+	.leaf_copy_bytes = UINT32_MAX,
+};
+
+static struct settle *settle_begin(
+	struct session *session, struct call_work *work, struct message *message)
 {
-	static const struct phx_pack_limits limits = {
-		.max_bytes = PHX_LIMIT_MESSAGE_BYTES_MAX,
-		.max_elements = PHX_LIMIT_MESSAGE_ELEMENTS_MAX,
-		.leaf_copy_bytes = UINT32_MAX,
-	};
-	struct settle *settle;
+	struct settle *settle = session->account.pool.get(&session->account.pool, PHX_BLOCK_SMALL);
 
 	// What stands for the old content.
 	free(message->encoded);
 	message->encoded = NULL;
 	message->encoded_len = 0;
 	message->rewritten = false;
-	if (!message->image.dirty)
-		return 1; // a number in its place
-	settle = session->account.pool.get(&session->account.pool, PHX_BLOCK_SMALL);
+	if (settle != NULL)
+		work->pack = &settle->pack;
+	return settle;
+}
+
+int settle_fill(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema, uint32_t type)
+{
+	struct settle *settle = settle_begin(session, work, message);
+
 	if (settle == NULL)
 		return -ENOMEM;
-	work->pack = &settle->pack;
+	message->inspect_id = chain_id(session_chain(session));
+	phx_pack_start_fill(&settle->pack, schema, type, &message->image, &session->app,
+		&session->account.pool, &limits, &settle->out);
+	return settle_step(session, work, message, schema);
+}
+
+int settle_start(struct session *session, struct call_work *work, struct message *message,
+	const struct phx_schema *schema, uint32_t type)
+{
+	struct settle *settle = settle_begin(session, work, message);
+
+	if (settle == NULL)
+		return -ENOMEM;
+	if (!message->image.dirty) { // a number in its place
+		settle_end(session, work);
+		return 1;
+	}
 	phx_pack_start_image(&settle->pack, schema, type, &message->image, &session->account.pool,
 		&limits, &settle->out);
-	return settle_step(session, work, message);
+	return settle_step(session, work, message, schema);
 }

@@ -260,10 +260,10 @@ void chain_run(struct worker *worker, const struct chain *chain, enum policy_poi
 		struct chain_item *item = &items[i];
 
 		item->verdict = CHAIN_PASS;
-		if (phx_unlikely(item->policy->chain_id != chain->id))
+		if (phx_unlikely(item->policy->chain_id != chain->head.id))
 			slots_rebase(worker, item, chain, run.phase);
 		run.contexts[i] = (struct run_message){.item = item};
-		if (chain->inspects)
+		if (chain->head.fields != 0)
 			run.contexts[i].type = fields_find(chain, item->schema, item->type);
 		run.messages[i] = (struct phx_policy_message){.host = &run.contexts[i]};
 	}
@@ -273,7 +273,7 @@ void chain_run(struct worker *worker, const struct chain *chain, enum policy_poi
 
 const struct phx_inspect *chain_inspect(const struct chain *chain, const struct phx_schema *schema)
 {
-	if (!chain->inspects)
+	if (chain->head.fields == 0)
 		return NULL;
 	for (uint32_t i = 0; i < chain->schema_count; i++) {
 		if (chain->schemas[i].schema == schema)

@@ -164,5 +164,5 @@ void slots_rebase(struct worker *worker, const struct chain_item *item, const st
 {
 	if (phx_unlikely(item->policy->entered != 0))
 		slots_reorder(worker, item, chain, phase);
-	item->policy->chain_id = chain->id;
+	item->policy->chain_id = chain->head.id;
 }

@@ -160,13 +160,31 @@ uint32_t hold_waiting(const struct host_worker *w, const struct instance *instan
 	return q != NULL ? q->count : 0;
 }
 
+// Does it have what the policies that have come meanwhile inspect? As fill() of struct chain_item.
+static PHX_COLD int first_fill(struct hold *h, const struct worker *worker)
+{
+	int rc = h->item.fill != NULL ? h->item.fill(h->item.owner) : 1;
+
+	if (rc == 0) {
+		h->not_before_ns = worker->now_ns + TIMER_TICK_NS;
+		h->changes = h->queue->worker->changes;
+	}
+	return rc;
+}
+
 // Ask the first again. True: it has left this queue.
 static bool first_ask(struct hold_queue *q, struct hold *h)
 {
 	struct worker *worker = q->worker->worker;
 	const struct chain *chain = session_chain(h->item.session);
-	struct chain_item item = h->item;
+	struct chain_item item;
+	int rc = 1;
 
+	if (chain != NULL && phx_unlikely(chain_lacks(chain, h->item.message)))
+		rc = first_fill(h, worker);
+	if (rc <= 0)
+		return rc < 0;
+	item = h->item;
 	item.verdict = CHAIN_PASS;
 	if (chain != NULL)
 		chain_run(worker, chain, h->point, &item, 1);

@@ -20,12 +20,12 @@ struct policy_count {
 	_Atomic uint64_t allowed, denied, held, failed, hold_refused, ended, cycles;
 	_Atomic uint64_t counters[PHX_POLICY_COUNTERS_MAX];
 	uint32_t bursts; // [worker] drives the sampling
-} __attribute__((aligned(64)));
+} PHX_CACHE_ALIGNED;
 
 struct policy_live {
 	_Atomic uint64_t
 		calls; // [worker>ctl] entered less left; wraps, only the sum means something
-} __attribute__((aligned(64)));
+} PHX_CACHE_ALIGNED;
 
 struct instance {
 	struct phx_list node; // of the host's order
@@ -73,14 +73,12 @@ struct chain_schema {
 
 struct chain {
 	struct chain_head head; // first
-	uint64_t id;		// never used twice
 	struct chain_host *host;
 	const struct host_session *session;
 	struct phx_list node; // of the host's retired ones
 	uint32_t refs;	      // [ctl] sets
 	uint32_t count;
 	struct policy *policies[PHX_LIMIT_CHAIN_MAX];
-	bool inspects;
 	uint32_t schema_count;
 	struct chain_schema *schemas;
 };
@@ -114,7 +112,7 @@ struct host_worker {
 	struct cmd changed; // a new set has been published
 	char text[PHX_LIMIT_BURST][DENY_TEXT];
 	uint8_t value[VALUE_BYTES]; // of a string that spans blocks
-};
+} PHX_CACHE_ALIGNED;
 
 struct chain_host {
 	_Atomic(const struct chain_set *) current; // [ctl>worker]

@@ -93,8 +93,7 @@ static void chain_add(struct chain *chain, struct policy *p)
 	p->refs++;
 	chain->head.points |= p->type->points;
 	chain->head.judges |= p->type->judges;
-	chain->head.ends |= p->type->call_end != NULL;
-	chain->inspects = chain->inspects || p->type->field_count != 0;
+	chain->head.fields |= p->type->field_count != 0;
 }
 
 static int chain_build(struct chain_host *host, const struct host_session *session,
@@ -105,7 +104,7 @@ static int chain_build(struct chain_host *host, const struct host_session *sessi
 
 	if (chain == NULL)
 		return -ENOMEM;
-	chain->id = ++host->next_chain;
+	chain->head.id = ++host->next_chain;
 	chain->host = host;
 	chain->session = session;
 	chain->refs = 1;
@@ -114,7 +113,7 @@ static int chain_build(struct chain_host *host, const struct host_session *sessi
 	chain->schemas = calloc(session->schema_count + 1, sizeof(*chain->schemas));
 	if (chain->schemas == NULL)
 		rc = -ENOMEM;
-	for (uint32_t i = 0; i < session->schema_count && chain->inspects && rc == 0; i++) {
+	for (uint32_t i = 0; i < session->schema_count && chain->head.fields != 0 && rc == 0; i++) {
 		chain->schema_count = i + 1; // half a binding is freed too
 		rc = fields_bind(chain, session->schemas[i], &chain->schemas[i]);
 	}
@@ -139,7 +138,7 @@ static int chain_make(struct chain_host *host, const struct host_session *sessio
 	if (count == 0)
 		return 0;
 	if (old != NULL && old->session == session && old->count == (uint32_t)count &&
-		(!old->inspects || old->schema_count == session->schema_count) &&
+		(!old->head.fields || old->schema_count == session->schema_count) &&
 		memcmp(old->policies, members, (size_t)count * sizeof(members[0])) == 0) {
 		old->refs++;
 		*out = old;

@@ -3,6 +3,7 @@
 // parameters say; `watch` looks on. Written against the SDK alone.
 #include "lib/policy/policy.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -160,6 +161,9 @@ static void probe_request(const struct phx_policy_burst *b, const struct probe_c
 	}
 }
 
+extern _Atomic unsigned probe_ends;
+_Atomic unsigned probe_ends;
+
 static void state_check(const struct phx_policy_burst *b, const struct probe_state *s)
 {
 	phx_policy_count(b, s->amount != 0 ? C_STATE_OK : C_STATE_BAD, 1);
@@ -205,6 +209,7 @@ static void probe_end(
 	const struct phx_policy_burst *b, const void *state, const struct phx_policy_end *end)
 {
 	phx_policy_count(b, C_ENDS, 1);
+	atomic_fetch_add(&probe_ends, 1);
 	phx_policy_count(b, C_ENDS_OK, end->code == PHX_OK);
 	state_check(b, state);
 }

@@ -180,6 +180,12 @@ void rig_close(struct rig_app *app)
 	rig_settle(rig);
 }
 
+void rig_lose_link(struct rig *rig)
+{
+	link_close(rig->links[0], PHX_REASON_W_RESET);
+	rig_settle(rig);
+}
+
 static void app_end(struct rig *rig, struct rig_app *app)
 {
 	rig_close(app);

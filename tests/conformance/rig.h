@@ -55,6 +55,7 @@ struct rig_app {
 	const char *answer;   // text of its replies; NULL = the request's name
 	uint32_t answer_body; // bytes of their body
 	uint32_t closed;
+	uint32_t evil; // requests that no policy may let through: named "evil", body from 'e'
 };
 
 struct rig {
@@ -88,6 +89,7 @@ struct rig_call {
 	const char *meta_key, *meta_value;
 	uint64_t timeout_ns; // 0 = none
 	bool inlined;
+	bool again;  // the message that stands at `at` already
 	uint32_t at; // out: where the message lies in the client's heap
 	uint32_t name_at, body_at;
 };
@@ -99,6 +101,8 @@ void rig_cancel(struct rig *rig, uint32_t slot);
 struct rig_done *rig_done(struct rig *rig, uint32_t slot);
 // The server answers request number i (RIG's `quiet`), with text or, code != 0, a bare status.
 void rig_answer(struct rig *rig, uint32_t i, const char *text, unsigned code);
+// The link between the two is lost.
+void rig_lose_link(struct rig *rig);
 // The application dies.
 void rig_close(struct rig_app *app);
 
@@ -110,7 +114,8 @@ void rig_detach(struct rig *rig, const char *name);
 struct policyhost_stats rig_stats(struct rig *rig, const char *name);
 
 // probe.c
-extern const struct phx_policy probe_policy;	   // judges everywhere
+extern _Atomic unsigned probe_ends;	     // call ends of all of them, whoever is attached now
+extern const struct phx_policy probe_policy; // judges everywhere
 extern const struct phx_policy probe_again_policy; // the same with recheck_on_change
 extern const struct phx_policy watch_policy;	   // looks on, has a state
 enum {						   // counters of all three

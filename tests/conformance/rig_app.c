@@ -159,7 +159,8 @@ uint32_t rig_submit(struct rig *rig, struct rig_call *call)
 		e.flags |= PHX_SUB_INLINE;
 		e.msg_len = inl_len;
 	} else {
-		message_build(app, call);
+		if (!call->again)
+			message_build(app, call);
 		e.msg_off = call->at;
 	}
 	if (call->meta_key != NULL) {
@@ -280,11 +281,13 @@ static void request_note(struct rig_app *app, const struct comp *c)
 	(void)text_load(c->bytes, c->e.msg_len, REQ_NAME, r->name, sizeof(r->name));
 	r->amount = phx_le64_load(c->bytes + REQ_AMOUNT);
 	r->body_len = phx_le32_load(c->bytes + REQ_BODY + 4);
+	app->evil += strcmp(r->name, "evil") == 0;
 	if (r->body_len == 0)
 		return;
 	body = REQ_BODY + phx_le32_load(c->bytes + REQ_BODY);
 	assert_int_equal(phx_align_up(body + r->body_len, 8), c->e.msg_len); // canonical
 	r->body_first = c->bytes[body];
+	app->evil += r->body_first == 'e';
 	r->body_last = c->bytes[body + r->body_len - 1];
 }
 

@@ -172,11 +172,11 @@ void path_send(struct path *path, struct call *call)
 	if (phx_unlikely(call->sample != 0))
 		stats_sample_stamp(path->channel->worker->calls, call->sample, STATS_SENT);
 	out_fill(path, call, size, (f.flags & PHX_FRAME_F_PROTOBUF) != 0);
-	path->bytes_sent += size;
 	if (phx_unlikely(size > LINK_SINGLE_BYTES)) {
-		send_announced(path, call, &f);
+		send_announced(path, call, &f); // waits for its grant, so it takes no byte credit
 		return;
 	}
+	path->bytes_sent += size;
 	f.payload_len = (uint32_t)size;
 	if (f.meta_len != 0)
 		iov[n++] = (struct iovec){call->message.extra, f.meta_len};

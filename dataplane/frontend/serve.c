@@ -86,6 +86,7 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	chain_call_start(&r->policy);
 	r->reply_inline = false;
 	memset(&r->out, 0, sizeof(r->out));
+	phx_list_init(&r->out.node);
 	memset(&r->message, 0, sizeof(r->message));
 	stat_add(&session->stats.serving, 1);
 	counted_request_start(r, &reg->series[method],
@@ -465,6 +466,22 @@ bool rcall_unhold(struct rcall *r)
 	return true;
 }
 
+// Answer for an application that is gone.
+static void rcall_close(struct rcall *r, enum phx_executed executed)
+{
+	phx_list_del(&r->node); // of those that wait for room
+	message_release(r->session, &r->message);
+	r->reply_inline = true;
+	r->status = (struct call_status){
+		.code = PHX_UNAVAILABLE,
+		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+		.executed = (uint8_t)executed,
+		.reason = PHX_REASON_APP_GONE,
+	};
+	r->state = RCALL_REPLYING;
+	rcall_send(r);
+}
+
 void serve_close(struct session *session)
 {
 	for (uint32_t i = 0; i < session->rcall_size; i++) {
@@ -475,18 +492,9 @@ void serve_close(struct session *session)
 		if (packing)
 			pack_reply_abort(r);
 		if (r->state == RCALL_FREE || (r->state == RCALL_REPLYING && !held && !packing))
-			continue;
-		message_release(session, &r->message);
-		r->reply_inline = true;
-		r->status = (struct call_status){
-			.code = PHX_UNAVAILABLE,
-			.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
-			.executed = packing			  ? PHX_EXECUTED_YES
-				    : r->state == RCALL_DELIVERED ? PHX_EXECUTED_MAYBE
-								  : PHX_EXECUTED_NO,
-			.reason = PHX_REASON_APP_GONE,
-		};
-		r->state = RCALL_REPLYING;
-		rcall_send(r);
+			continue; // its reply is on its way
+		rcall_close(r, packing			     ? PHX_EXECUTED_YES
+			       : r->state == RCALL_DELIVERED ? PHX_EXECUTED_MAYBE
+							     : PHX_EXECUTED_NO);
 	}
 }

@@ -96,9 +96,11 @@ static unsigned session_poll(struct source *source, struct worker *worker)
 	struct session *session = phx_container_of(source, struct session, source);
 	unsigned work = 0;
 
+	(void)worker;
+	if (phx_unlikely(session->closing)) // nothing is taken any more; what was begun ends
+		return phx_list_empty(&session->work) ? 0 : submit_work(session);
 	if (phx_unlikely(session->failed))
 		return 0;
-	(void)worker;
 	for (uint32_t i = 0; i < session->queue_count && !session->failed; i++) {
 		struct session_queue *q = session->queues[i];
 
@@ -149,10 +151,10 @@ static bool session_recheck(struct source *source)
 {
 	struct session *session = phx_container_of(source, struct session, source);
 
-	if (session->failed)
-		return false;
-	if (!phx_list_empty(&session->work))
+	if (!phx_list_empty(&session->work) && (session->closing || !session->failed))
 		return true;
+	if (session->failed || session->closing)
+		return false;
 	for (uint32_t i = 0; i < session->queue_count; i++) {
 		struct session_queue *q = session->queues[i];
 

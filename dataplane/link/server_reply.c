@@ -75,11 +75,22 @@ static int status_send(struct rcall *r)
 	return outgoing_send_whole(link, &f, iov, n, &r->out);
 }
 
+// The request was announced and is not needed any more, complete or not.
+static PHX_NOINLINE void receive_end(struct rcall *r)
+{
+	phx_list_del(&r->work.node);
+	incoming_drop(&r->in, r->session);
+	free(r->in_meta);
+	r->in_meta = NULL;
+}
+
 void rcall_send(struct rcall *r)
 {
 	struct rchannel *rc = r->rchannel;
 	int status;
 
+	if (phx_unlikely(r->in.total != 0))
+		receive_end(r);
 	if (rc == NULL || rc->link == NULL || rc->link->down) {
 		rcall_detach(r);
 		rcall_released(r);
@@ -119,7 +130,7 @@ void server_writable(struct link *link)
 		int status;
 
 		phx_list_del(n);
-		status = status_send(r);
+		status = r->rchannel != NULL ? status_send(r) : -EPIPE;
 		if (status == -EAGAIN) {
 			link->small_blocked = true;
 			phx_list_add_head(&link->replies, n);
@@ -134,9 +145,7 @@ void server_writable(struct link *link)
 
 void rcall_forget(struct rcall *r)
 {
-	incoming_drop(&r->in, r->session);
-	free(r->in_meta);
-	r->in_meta = NULL;
+	receive_end(r);
 	rcall_detach(r);
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <rte_rcu_qsbr.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,6 +122,20 @@ static int entry_find(const struct service_set *set, const char *group, const ch
 	return -ENOENT;
 }
 
+static int instance_order(const struct service_instance *in, uint64_t *out_order)
+{
+	uint32_t n = phx_schema_method_count(in->schema, in->service);
+	uint64_t *ids = malloc((n != 0 ? n : 1) * sizeof(*ids));
+
+	if (ids == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		ids[i] = service_method_id(phx_schema_method(in->schema, in->service, i)->name);
+	*out_order = service_order(ids, n);
+	free(ids);
+	return 0;
+}
+
 int registry_add(struct registry *registry, const char *group, const char *name, uint32_t uid,
 	const struct service_instance *instance)
 {
@@ -128,9 +143,12 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 	int at = entry_find(old, group, name);
 	struct service_set *set;
 	struct service_entry *e;
+	uint64_t order;
 
 	if (at < 0 && old->count >= REGISTRY_SERVICES_MAX)
 		return -ENOSPC;
+	if (instance_order(instance, &order) != 0)
+		return -ENOMEM;
 	set = set_copy(old, old->count + 1);
 	if (set == NULL)
 		return -ENOMEM;
@@ -148,7 +166,8 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 		set->count++;
 	}
 	e = &set->entries[at];
-	e->instances[e->instance_count++] = *instance;
+	e->instances[e->instance_count] = *instance;
+	e->instances[e->instance_count++].order = order;
 	set_publish(registry, set);
 	return 0;
 }
@@ -197,4 +216,55 @@ int service_find(const struct service_set *set, const char *group, const char *n
 			return -EEXIST;
 	}
 	return found;
+}
+
+size_t service_groups(const struct service_set *set, const char *name, char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = 0;
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct service_entry *e = &set->entries[i];
+		int n;
+
+		if (e->instance_count == 0 || strcmp(e->name, name) != 0)
+			continue;
+		n = snprintf(out + len, size - len, "%s%s", len != 0 ? ", " : "", e->group);
+		if (n < 0 || (size_t)n >= size - len) {
+			out[len] = 0;
+			break;
+		}
+		len += (size_t)n;
+	}
+	return len;
+}
+
+// ---- methods by name ----
+
+static uint64_t digest(const void *bytes, size_t len)
+{
+	// The same on every host; names are not secrets, and a collision only within one service
+	// would matter.
+	static const uint8_t key[16] = "phoenix.methods";
+
+	return phx_siphash128(key, bytes, len).lo;
+}
+
+uint64_t service_method_id(const char *name)
+{
+	return digest(name, strlen(name));
+}
+
+uint64_t service_order(const uint64_t *ids, uint32_t count)
+{
+	return digest(ids, count * sizeof(*ids));
+}
+
+int service_method_find(const struct phx_schema *schema, uint32_t service, uint64_t id)
+{
+	for (uint32_t i = 0; i < phx_schema_method_count(schema, service); i++) {
+		if (service_method_id(phx_schema_method(schema, service, i)->name) == id)
+			return (int)i;
+	}
+	return -ENOENT;
 }

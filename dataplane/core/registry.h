@@ -23,6 +23,7 @@ struct service_instance {
 	const struct phx_schema *schema;
 	uint32_t service; // index in that schema
 	struct phx_hash128 hash;
+	uint64_t order; // service_order() of its methods, set by registry_add()
 };
 
 // One (group, name). Entries never disappear while the dataplane lives, so that ids stay
@@ -58,3 +59,12 @@ void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *
 // Worker: find by name. group "" = the one group that offers it: -EEXIST when several do,
 // -ENOENT when none is known. Else the id.
 int service_find(const struct service_set *set, const char *group, const char *name);
+
+// The groups that offer `name` now, as "one, two, ...", cut to what fits. Returns the length.
+size_t service_groups(const struct service_set *set, const char *name, char *out, size_t size);
+
+// Methods go by name between hosts: the number of a name, and of a list of names in its order.
+uint64_t service_method_id(const char *name);
+uint64_t service_order(const uint64_t *ids, uint32_t count);
+// Index of the method with this id, -ENOENT.
+int service_method_find(const struct phx_schema *schema, uint32_t service, uint64_t id);

@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+// Of one service, so that a SUBSCRIBE stays below a chunk.
+#define METHODS_MAX 7000u
+
 // ---- admission ----
 
 static bool path_has_credit(const struct path *path)
@@ -194,8 +197,11 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 			link_send(path->link, &f, NULL, 0);
 		path_destroy(path);
 	}
-	for (uint32_t i = 0; i < channel->binding_count; i++)
+	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		free(channel->bindings[i].series);
+		free(channel->bindings[i].methods);
+		free(channel->bindings[i].groups);
+	}
 	free(channel->bindings);
 	free(channel);
 }
@@ -232,6 +238,23 @@ static int bindings_grow(struct channel *channel)
 	return 0;
 }
 
+// Methods go by name: the peer gets the list of ours.
+static int binding_methods(
+	struct channel_binding *b, const struct phx_schema *schema, uint32_t service)
+{
+	uint32_t n = phx_min(phx_schema_method_count(schema, service), METHODS_MAX);
+	uint64_t *ids = malloc((n != 0 ? n : 1) * sizeof(*ids));
+
+	if (ids == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++)
+		phx_le64_store(
+			&ids[i], service_method_id(phx_schema_method(schema, service, i)->name));
+	b->methods = ids;
+	b->method_count = n;
+	return 0;
+}
+
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service)
 {
 	uint32_t methods = phx_schema_method_count(schema, service);
@@ -244,9 +267,13 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	if (i == channel->binding_size && bindings_grow(channel) != 0)
 		return -ENOMEM;
 	b = &channel->bindings[i];
-	b->series = calloc(methods + 1, sizeof(struct stats_series *));
-	if (b->series == NULL)
+	if (binding_methods(b, schema, service) != 0)
 		return -ENOMEM;
+	b->series = calloc(methods + 1, sizeof(struct stats_series *));
+	if (b->series == NULL) {
+		free(b->methods);
+		return -ENOMEM;
+	}
 	b->schema = schema;
 	b->service = service;
 	b->hash = phx_schema_service_hash(schema, service);

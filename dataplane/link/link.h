@@ -89,8 +89,11 @@ struct path {
 };
 
 struct channel_binding {
+	char *groups; // malloc: what the peer listed when several offer the service
 	const struct phx_schema *schema;
 	uint32_t service;
+	uint32_t method_count;
+	uint64_t *methods; // malloc: service_method_id(), little-endian, for SUBSCRIBE
 	struct phx_hash128 hash;
 	struct stats_series **series; // of each method, the frontend's
 	struct phx_list pending;      // struct call.node: waiting for service or credit
@@ -125,11 +128,15 @@ struct peer_links {
 
 // A service that the peer's channel asked for.
 struct subscription {
-	struct phx_list node;
-	uint32_t binding;   // theirs
-	int service;	    // id here, or negative errno value
-	uint8_t told;	    // enum service_state last sent
-	uint64_t told_hash; // of the hashes sent
+	uint32_t binding;	 // theirs
+	int service;		 // id here, or negative errno value
+	uint8_t told;		 // enum service_state last sent
+	bool image;		 // a hash was sent: instances with it take images
+	struct phx_hash128 hash; // that one
+	uint32_t round;		 // of the instances
+	uint32_t method_count;	 // of the client's schema, in its order
+	uint64_t *methods;	 // service_method_id()
+	uint64_t order;		 // service_order() of them
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	char name[PHX_LIMIT_NAME_BYTES + 1];
 };
@@ -150,7 +157,8 @@ struct rchannel {
 	uint32_t calls;	  // live rcalls
 	uint8_t uuid[16]; // of the peer
 	struct timer expiry;
-	struct phx_list subscriptions;
+	struct subscription **subscriptions; // by the id that HEADERS carry
+	uint32_t subscription_count;
 	struct phx_list calls_bucket[RCHANNEL_BUCKETS]; // struct rcall.bucket by sequence
 };
 

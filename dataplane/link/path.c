@@ -308,18 +308,19 @@ void path_subscribe(struct path *path, uint32_t binding)
 {
 	const struct channel_binding *b = &path->channel->bindings[binding];
 	const char *name = phx_schema_service_name(b->schema, b->service);
-	struct iovec iov[2] = {
+	struct iovec iov[3] = {
 		{path->channel->group, strlen(path->channel->group) + 1},
-		{(void *)(uintptr_t)name, strlen(name)},
+		{(void *)(uintptr_t)name, strlen(name) + 1},
+		{b->methods, b->method_count * sizeof(*b->methods)},
 	};
 	const struct phx_frame f = {
 		.type = PHX_FRAME_SUBSCRIBE,
 		.epoch = path->epoch,
 		.service = binding,
 		.channel = path->id,
-		.payload_len = (uint32_t)(iov[0].iov_len + iov[1].iov_len),
+		.payload_len = (uint32_t)(iov[0].iov_len + iov[1].iov_len + iov[2].iov_len),
 	};
 
 	path->bindings[binding].state = SERVICE_ASKED;
-	link_send(path->link, &f, iov, 2);
+	link_send(path->link, &f, iov, b->method_count != 0 ? 3 : 2);
 }

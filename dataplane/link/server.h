@@ -19,7 +19,16 @@ void rcall_detach(struct rcall *r);
 void request_end(struct rcall *r, enum phx_reason reason);
 // REFUSED for a channel (sequence 0), else STATUS for a call that reached no session.
 void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
-	enum phx_code code, enum phx_reason reason);
+	enum phx_code code, enum phx_reason reason, const char *text);
+
+// Forget what the peer subscribed to.
+void rchannel_unsubscribe(struct rchannel *rc);
+// The next instance on this worker that can take the call of a HEADERS frame, or NULL.
+const struct service_instance *subscription_pick(
+	struct subscription *s, const struct worker *worker, const struct phx_frame *f);
+// Index of the client's method in the schema of the instance, -ENOENT.
+int subscription_method(
+	const struct subscription *s, const struct service_instance *in, uint16_t method);
 
 // Frames. 0, or -EPROTO and *reason: the link must die.
 int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *reason);

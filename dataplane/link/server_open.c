@@ -8,8 +8,9 @@
 #include <stdlib.h>
 
 void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
-	enum phx_code code, enum phx_reason reason)
+	enum phx_code code, enum phx_reason reason, const char *text)
 {
+	const struct iovec iov = {(void *)(uintptr_t)text, strlen(text)};
 	const struct phx_frame f = {
 		.type = sequence == 0 ? PHX_FRAME_REFUSED : PHX_FRAME_STATUS,
 		.flags = PHX_FRAME_F_REPLY,
@@ -21,9 +22,10 @@ void server_refuse(struct link *link, const struct phx_frame *to, uint64_t seque
 		.cookie = to->cookie,
 		.channel = to->channel,
 		.sequence = sequence,
+		.text_len = (uint16_t)iov.iov_len,
 	};
 
-	link_send(link, &f, NULL, 0);
+	link_send(link, &f, &iov, iov.iov_len != 0);
 }
 
 static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f)
@@ -55,7 +57,6 @@ static struct rchannel *rchannel_create(struct link *link, const struct phx_fram
 	timer_init(&rc->expiry);
 	phx_list_init(&rc->node);
 	phx_list_init(&rc->bucket);
-	phx_list_init(&rc->subscriptions);
 	for (int i = 0; i < RCHANNEL_BUCKETS; i++)
 		phx_list_init(&rc->calls_bucket[i]);
 	return rc;
@@ -75,14 +76,16 @@ int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *r
 		return -EPROTO;
 	}
 	if (link->rchannel_count >= PHX_LIMIT_CHANNELS_MAX * 16) {
-		server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY);
+		server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,
+			"too many channels at the peer");
 		return 0;
 	}
 	rc = orphan_take(link, f);
 	if (rc == NULL) {
 		rc = rchannel_create(link, f);
 		if (rc == NULL) {
-			server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY);
+			server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,
+				"the peer has no memory for a channel");
 			return 0;
 		}
 		if (f->epoch > 1)
@@ -127,8 +130,7 @@ void rchannel_free(struct rchannel *rc)
 			r->rchannel = NULL; // its reply finds nobody
 		}
 	}
-	while ((n = phx_list_pop(&rc->subscriptions)) != NULL)
-		free(phx_list_entry(n, struct subscription, node));
+	rchannel_unsubscribe(rc);
 	phx_list_del(&rc->node);
 	phx_list_del(&rc->bucket);
 	free(rc);
@@ -167,14 +169,12 @@ void server_lost(struct link *link, enum phx_reason reason)
 	}
 	while ((n = phx_list_first(&link->rchannels)) != NULL) {
 		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
-		struct phx_list *s;
 
 		phx_list_del(n);
 		phx_list_del(&rc->bucket);
 		rc->link = NULL;
 		rchannel_end(rc, reason);
-		while ((s = phx_list_pop(&rc->subscriptions)) != NULL)
-			free(phx_list_entry(s, struct subscription, node));
+		rchannel_unsubscribe(rc);
 		phx_list_add_tail(&table->orphans, &rc->node);
 		timer_start(&link->worker->timers, &rc->expiry,
 			link->worker->now_ns + LINK_ORPHAN_NS, orphan_expired);

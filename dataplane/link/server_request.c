@@ -7,27 +7,6 @@
 
 #include <stdlib.h>
 
-static const struct service_instance *instance_pick(
-	struct worker *worker, const struct service_set *set, uint32_t id)
-{
-	struct link_table *table = link_table(worker);
-	const struct service_entry *e;
-
-	if (id >= set->count)
-		return NULL;
-	e = &set->entries[id];
-	for (uint32_t i = 0; i < e->instance_count; i++) {
-		const struct service_instance *in =
-			&e->instances[(table->round + i) % e->instance_count];
-
-		if (in->worker == worker->index) {
-			table->round += i + 1;
-			return in;
-		}
-	}
-	return NULL;
-}
-
 static void rcall_enter(
 	struct rchannel *rc, struct rcall *r, const struct phx_frame *f, uint64_t now_ns)
 {
@@ -42,11 +21,11 @@ static void rcall_enter(
 }
 
 // Answer a request that did not reach a session.
-static void headers_refuse(
-	struct rchannel *rc, const struct phx_frame *f, enum phx_code code, enum phx_reason reason)
+static void headers_refuse(struct rchannel *rc, const struct phx_frame *f, enum phx_code code,
+	enum phx_reason reason, const char *text)
 {
 	rc->calls++;
-	server_refuse(rc->link, f, f->sequence, code, reason);
+	server_refuse(rc->link, f, f->sequence, code, reason, text);
 	rchannel_credit(rc, f->payload_len);
 }
 
@@ -217,9 +196,10 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 	const struct iovec *iov, int n, enum phx_reason *reason)
 {
 	struct worker *worker = link->worker;
-	const struct service_set *set;
 	const struct service_instance *in;
+	struct subscription *s;
 	struct rcall *r;
+	int method;
 
 	// Sequences come in order on the small lane; anything else is a replay or a lie.
 	if (phx_unlikely(f->sequence != rc->accepted + 1)) {
@@ -234,22 +214,31 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 	conn_count(&link->calls_in, 1);
 	if (phx_unlikely((f->flags & PHX_FRAME_F_HALF_CLOSE) == 0 ||
 			 (f->flags & (PHX_FRAME_F_MESSAGE | PHX_FRAME_F_ANNOUNCED)) == 0)) {
-		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED);
+		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED,
+			"streams are not carried yet");
 		return 0;
 	}
-	set = atomic_load_explicit(worker->services, memory_order_acquire);
-	in = instance_pick(worker, set, f->service);
+	if (phx_unlikely(f->service >= rc->subscription_count)) {
+		*reason = PHX_REASON_W_STATE;
+		return -EPROTO;
+	}
+	s = rc->subscriptions[f->service];
+	in = subscription_pick(s, worker, f);
 	if (phx_unlikely(in == NULL)) {
-		headers_refuse(rc, f, PHX_UNAVAILABLE, PHX_REASON_SERVICE_DOWN);
+		headers_refuse(rc, f, PHX_UNAVAILABLE, PHX_REASON_SERVICE_DOWN,
+			"the last instance has just gone");
 		return 0;
 	}
-	if (phx_unlikely(f->method >= phx_schema_method_count(in->schema, in->service))) {
-		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED);
+	method = subscription_method(s, in, f->method);
+	if (phx_unlikely(method < 0)) {
+		headers_refuse(rc, f, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED,
+			"the server's schema has no such method");
 		return 0;
 	}
-	r = rcall_create(in->session, in->handle, f->method);
+	r = rcall_create(in->session, in->handle, (uint16_t)method);
 	if (phx_unlikely(r == NULL)) {
-		headers_refuse(rc, f, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_CREDIT);
+		headers_refuse(rc, f, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_CREDIT,
+			"the server has too many calls in hand");
 		return 0;
 	}
 	r->peer_image = true;

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define GROUPS_BYTES 512
+
 // Instances on this worker; hashes that all of them take (one, when they agree).
 static uint32_t entry_local(const struct worker *worker, const struct service_entry *e,
 	struct phx_hash128 *out_hash, bool *out_same)
@@ -25,8 +27,9 @@ static uint32_t entry_local(const struct worker *worker, const struct service_en
 	return count;
 }
 
-static void subscription_tell(struct rchannel *rc, struct subscription *s, bool force)
+static void subscription_tell(struct rchannel *rc, uint32_t id, bool force)
 {
+	struct subscription *s = rc->subscriptions[id];
 	struct worker *worker = rc->link->worker;
 	const struct service_set *set =
 		atomic_load_explicit(worker->services, memory_order_acquire);
@@ -37,94 +40,185 @@ static void subscription_tell(struct rchannel *rc, struct subscription *s, bool 
 		.channel = rc->id,
 	};
 	struct phx_hash128 hash = {0, 0};
-	uint8_t bytes[16];
-	struct iovec iov = {bytes, sizeof(bytes)};
+	uint8_t bytes[GROUPS_BYTES];
+	struct iovec iov = {bytes, 0};
 	uint8_t state = SERVICE_UNKNOWN;
-	bool same = true;
+	bool same = false;
 
 	// A binding stays with its group once it has one, also when a second appears.
 	if (s->service < 0)
 		s->service = service_find(set, s->group, s->name);
 	if (s->service == -EEXIST) {
 		f.code = PHX_FAILED_PRECONDITION;
+		iov.iov_len = service_groups(set, s->name, (char *)bytes, sizeof(bytes));
 		state = SERVICE_AMBIGUOUS;
 	} else if (s->service < 0) {
 		f.code = PHX_NOT_FOUND;
 	} else if (entry_local(worker, &set->entries[s->service], &hash, &same) == 0) {
 		f.code = PHX_UNAVAILABLE;
+		same = false;
 		state = SERVICE_DOWN;
 	} else {
 		f.type = PHX_FRAME_SERVICE_UP;
-		f.arg = (uint64_t)s->service;
-		f.payload_len = same ? sizeof(bytes) : 0;
+		f.arg = id;
+		iov.iov_len = same ? 16 : 0;
 		phx_le64_store(bytes, hash.lo);
 		phx_le64_store(bytes + 8, hash.hi);
 		state = SERVICE_UP;
 	}
-	if (!same)
-		hash.lo = 0;
-	if (!force && s->told == state && s->told_hash == hash.lo)
+	if (!force && s->told == state && s->image == same &&
+		(!same || (s->hash.lo == hash.lo && s->hash.hi == hash.hi)))
 		return;
 	s->told = state;
-	s->told_hash = hash.lo;
+	s->image = same;
+	s->hash = hash;
+	f.payload_len = (uint32_t)iov.iov_len;
 	link_send(rc->link, &f, &iov, f.payload_len != 0);
 }
 
 void rchannel_subscriptions(struct rchannel *rc, bool all)
 {
-	struct phx_list *n;
-
-	phx_list_for_each (n, &rc->subscriptions) {
-		subscription_tell(rc, phx_list_entry(n, struct subscription, node), all);
-	}
+	for (uint32_t i = 0; i < rc->subscription_count && !rc->link->down; i++)
+		subscription_tell(rc, i, all);
 }
 
-static bool names_split(const uint8_t *p, uint32_t len, struct subscription *s)
+static void subscription_free(struct subscription *s)
 {
-	const uint8_t *nul = p != NULL ? memchr(p, 0, len) : NULL;
-	size_t group_len, name_len;
+	if (s != NULL)
+		free(s->methods);
+	free(s);
+}
+
+void rchannel_unsubscribe(struct rchannel *rc)
+{
+	for (uint32_t i = 0; i < rc->subscription_count; i++)
+		subscription_free(rc->subscriptions[i]);
+	free(rc->subscriptions);
+	rc->subscriptions = NULL;
+	rc->subscription_count = 0;
+}
+
+// "group NUL name NUL", then the ids of the client's methods.
+static bool subscription_parse(struct subscription *s, const uint8_t *p, size_t len)
+{
+	const uint8_t *nul = memchr(p, 0, len), *end;
+	size_t group_len, name_len, left;
 
 	if (nul == NULL)
 		return false;
 	group_len = (size_t)(nul - p);
-	name_len = len - group_len - 1;
+	end = memchr(nul + 1, 0, len - group_len - 1);
+	if (end == NULL)
+		return false;
+	name_len = (size_t)(end - nul) - 1;
+	left = len - (size_t)(end + 1 - p);
 	if (group_len > PHX_LIMIT_NAME_BYTES || name_len == 0 || name_len > PHX_LIMIT_NAME_BYTES ||
-		memchr(nul + 1, 0, name_len) != NULL)
+		left % 8 != 0)
 		return false;
 	memcpy(s->group, p, group_len);
 	memcpy(s->name, nul + 1, name_len);
+	s->method_count = (uint32_t)(left / 8);
+	s->methods = malloc(left != 0 ? left : 1);
+	for (uint32_t i = 0; s->methods != NULL && i < s->method_count; i++)
+		s->methods[i] = phx_le64_load(end + 1 + 8 * (size_t)i);
+	return s->methods != NULL;
+}
+
+static struct subscription *subscription_create(
+	const struct phx_frame *f, const struct iovec *iov, int n)
+{
+	struct subscription *s = calloc(1, sizeof(*s));
+	uint8_t *flat = malloc(f->payload_len + 1u);
+	size_t at = 0;
+
+	for (int i = 0; flat != NULL && i < n && at + iov[i].iov_len <= f->payload_len; i++) {
+		memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
+		at += iov[i].iov_len;
+	}
+	if (s == NULL || flat == NULL || !subscription_parse(s, flat, at)) {
+		subscription_free(s);
+		free(flat);
+		return NULL;
+	}
+	free(flat);
+	s->binding = f->service;
+	s->service = -ENOENT;
+	s->order = service_order(s->methods, s->method_count);
+	return s;
+}
+
+// One subscription per binding: a second one, and too many, are the peer's error.
+static bool subscription_add(struct rchannel *rc, struct subscription *s)
+{
+	uint32_t n = rc->subscription_count;
+	struct subscription **t;
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (rc->subscriptions[i]->binding == s->binding)
+			return false;
+	}
+	if (n >= PHX_LIMIT_SERVICES_MAX)
+		return false;
+	if ((n & (n - 1)) == 0) {
+		t = realloc(rc->subscriptions, (n == 0 ? 1 : 2 * n) * sizeof(*t));
+		if (t == NULL)
+			return false;
+		rc->subscriptions = t;
+	}
+	rc->subscriptions[n] = s;
+	rc->subscription_count = n + 1;
 	return true;
 }
 
 int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason)
 {
-	uint8_t flat[2 * PHX_LIMIT_NAME_BYTES + 2];
-	struct subscription *s;
-	struct phx_list *k;
-	uint32_t at = 0, count = 0;
+	struct subscription *s = subscription_create(f, iov, n);
 
-	phx_list_for_each (k, &rc->subscriptions) {
-		count += phx_list_entry(k, struct subscription, node)->binding != f->service;
-	}
-	s = f->payload_len <= sizeof(flat) && count < PHX_LIMIT_SERVICES_MAX ? calloc(1, sizeof(*s))
-									     : NULL;
 	if (s == NULL) {
-		*reason = PHX_REASON_W_STATE;
-		return -EPROTO;
-	}
-	for (int i = 0; i < n && at + iov[i].iov_len <= sizeof(flat); i++) {
-		memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
-		at += (uint32_t)iov[i].iov_len;
-	}
-	if (!names_split(flat, at, s)) {
-		free(s);
 		*reason = PHX_REASON_W_LENGTH;
 		return -EPROTO;
 	}
-	s->binding = f->service;
-	s->service = -ENOENT;
-	phx_list_add_tail(&rc->subscriptions, &s->node);
-	subscription_tell(rc, s, true);
+	// Channels begin at different instances, so that few calls of many clients spread too.
+	s->round = link_table(rc->link->worker)->round++;
+	if (!subscription_add(rc, s)) {
+		subscription_free(s);
+		*reason = PHX_REASON_W_STATE;
+		return -EPROTO;
+	}
+	subscription_tell(rc, rc->subscription_count - 1, true);
 	return 0;
+}
+
+const struct service_instance *subscription_pick(
+	struct subscription *s, const struct worker *worker, const struct phx_frame *f)
+{
+	const struct service_set *set =
+		atomic_load_explicit(worker->services, memory_order_acquire);
+	bool image = (f->flags & PHX_FRAME_F_PROTOBUF) == 0;
+	const struct service_entry *e;
+
+	if (s->service < 0)
+		return NULL;
+	e = &set->entries[s->service];
+	for (uint32_t i = 0; i < e->instance_count; i++) {
+		const struct service_instance *in = &e->instances[s->round++ % e->instance_count];
+
+		if (in->worker != worker->index)
+			continue;
+		// An image is of the schema that the client was told about, and of no other.
+		if (!image || (s->image && in->hash.lo == s->hash.lo && in->hash.hi == s->hash.hi))
+			return in;
+	}
+	return NULL;
+}
+
+int subscription_method(
+	const struct subscription *s, const struct service_instance *in, uint16_t method)
+{
+	if (method >= s->method_count)
+		return -ENOENT;
+	if (phx_likely(in->order == s->order))
+		return method;
+	return service_method_find(in->schema, in->service, s->methods[method]);
 }

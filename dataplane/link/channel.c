@@ -3,12 +3,19 @@
 // link.h and path.c.
 #include "dataplane/link/link.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 // Of one service, so that a SUBSCRIBE stays below a chunk.
 #define METHODS_MAX 7000u
 
 // ---- admission ----
+
+// Why a call cannot wait; the text goes with the status.
+struct failure {
+	struct call_status status;
+	char text[768];
+};
 
 static bool path_has_credit(const struct path *path)
 {
@@ -17,44 +24,120 @@ static bool path_has_credit(const struct path *path)
 	       !path->link->down;
 }
 
-// What to answer when no path can take the call now: 0 = wait, else fail with *out.
-static int admit_failure(
-	const struct channel *channel, const struct call *call, struct call_status *out)
+// What the paths that have a link say about a service.
+struct answers {
+	bool waiting; // one has not answered yet, or has the service and no credit
+	bool down, ambiguous, unknown;
+	const struct path *refused;
+};
+
+static struct answers answers_collect(const struct channel *channel, uint16_t binding)
 {
-	const struct peer_links *peer = peer_get(link_table(channel->worker), channel->peer);
-	bool waiting = false, down = false, ambiguous = false;
+	struct answers a = {.waiting = false};
 	const struct phx_list *n;
 
 	phx_list_for_each (n, &channel->paths) {
 		const struct path *p = phx_list_entry(n, struct path, node);
-		uint8_t state = p->bindings[call->binding].state;
 
-		if (p->state == PATH_OPENING ||
-			(p->state == PATH_OPEN && (state == SERVICE_ASKED || state == SERVICE_UP)))
-			waiting = true;
-		down = down || state == SERVICE_DOWN;
-		ambiguous = ambiguous || state == SERVICE_AMBIGUOUS;
+		if (p->state == PATH_LOST)
+			continue; // counts as no path until it has a link again
+		if (p->state == PATH_REFUSED) {
+			a.refused = p;
+			continue;
+		}
+		if (p->state == PATH_OPENING) {
+			a.waiting = true;
+			continue;
+		}
+		switch ((enum service_state)p->bindings[binding].state) {
+		case SERVICE_ASKED:
+		case SERVICE_UP:
+			a.waiting = true;
+			break;
+		case SERVICE_DOWN:
+			a.down = true;
+			break;
+		case SERVICE_UNKNOWN:
+			a.unknown = true;
+			break;
+		case SERVICE_AMBIGUOUS:
+			a.ambiguous = true;
+			break;
+		}
 	}
-	if (call->wait_for_ready || waiting ||
-		(channel->path_count == 0 && peer != NULL && peer->state == PEER_CONNECTING))
-		return 0;
-	*out = (struct call_status){
-		.code = PHX_UNAVAILABLE,
+	return a;
+}
+
+static void failure_set(struct failure *out, enum phx_code code, enum phx_reason reason)
+{
+	out->status = (struct call_status){
+		.code = (uint8_t)code,
 		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
 		.executed = PHX_EXECUTED_NO,
-		.reason = PHX_REASON_LINK_DOWN,
+		.reason = (uint8_t)reason,
+		.text = out->text,
+		.text_len = (uint16_t)strlen(out->text),
 	};
-	if (channel->path_count == 0)
-		return -ENOTCONN;
-	out->reason = PHX_REASON_SERVICE_DOWN;
-	if (ambiguous) {
-		out->code = PHX_FAILED_PRECONDITION;
-		out->reason = PHX_REASON_AMBIGUOUS_GROUP;
-	} else if (!down) {
-		out->code = PHX_UNIMPLEMENTED;
-		out->reason = PHX_REASON_NO_SERVICE;
+}
+
+static PHX_COLD void failure_link(const struct peer_links *peer, struct failure *out)
+{
+	(void)snprintf(out->text, sizeof(out->text), "no connection: %s",
+		peer != NULL && peer->why[0] != '\0' ? peer->why : "the peer cannot be reached");
+	failure_set(out, PHX_UNAVAILABLE, PHX_REASON_LINK_DOWN);
+}
+
+static PHX_COLD void failure_service(const struct channel *channel, const struct call *call,
+	const struct answers *a, struct failure *out)
+{
+	const struct channel_binding *b = &channel->bindings[call->binding];
+	const char *name = phx_schema_service_name(b->schema, b->service);
+	const char *group = channel->group;
+	bool any = group[0] == '\0';
+
+	if (a->ambiguous) {
+		(void)snprintf(out->text, sizeof(out->text),
+			"service %s is offered by several groups (%s): name one in the target",
+			name, b->groups != NULL ? b->groups : "not listed");
+		failure_set(out, PHX_FAILED_PRECONDITION, PHX_REASON_AMBIGUOUS_GROUP);
+	} else if (a->down) {
+		(void)snprintf(out->text, sizeof(out->text),
+			"service %s%s%s is known, but no instance is up", name,
+			any ? "" : " of group ", group);
+		failure_set(out, PHX_UNAVAILABLE, PHX_REASON_SERVICE_DOWN);
+	} else if (a->unknown) {
+		(void)snprintf(out->text, sizeof(out->text), "no service %s in %s%s", name,
+			any ? "any group" : "group ", group);
+		failure_set(out, PHX_UNIMPLEMENTED, PHX_REASON_NO_SERVICE);
+	} else {
+		(void)snprintf(out->text, sizeof(out->text), "the peer refuses the channel: %s",
+			phx_reason_name(a->refused->refused_reason));
+		failure_set(out, a->refused->refused_code, a->refused->refused_reason);
 	}
-	return -ENOENT;
+}
+
+// What to answer when no path can take the call now: 0 = wait, else fail with *out (design.md
+// 12.11).
+static int admit_failure(
+	const struct channel *channel, const struct call *call, struct failure *out)
+{
+	const struct peer_links *peer;
+	struct answers a;
+
+	if (call->wait_for_ready)
+		return 0;
+	a = answers_collect(channel, call->binding);
+	if (a.waiting)
+		return 0;
+	if (a.down || a.unknown || a.ambiguous || a.refused != NULL) {
+		failure_service(channel, call, &a, out);
+		return -ENOENT;
+	}
+	peer = peer_get(link_table(channel->worker), channel->peer);
+	if (peer != NULL && peer->state != PEER_BACKOFF)
+		return 0; // connecting
+	failure_link(peer, out);
+	return -ENOTCONN;
 }
 
 // The next path, round robin, that can take a call of this binding now, or NULL.
@@ -82,7 +165,7 @@ struct path *channel_admit(struct call *call)
 {
 	struct channel *channel = call->channel;
 	struct channel_binding *b = &channel->bindings[call->binding];
-	struct call_status failure;
+	struct failure failure;
 	struct path *path = NULL;
 
 	if (phx_likely(phx_list_empty(&b->pending)))
@@ -95,7 +178,7 @@ struct path *channel_admit(struct call *call)
 		phx_list_add_tail(&b->pending, &call->node);
 		return NULL;
 	}
-	call_complete(call, &failure, NULL);
+	call_complete(call, &failure.status, NULL);
 	return NULL;
 }
 
@@ -133,12 +216,12 @@ void channel_reconsider(struct channel *channel)
 
 		phx_list_for_each_safe (n, tmp, pending) {
 			struct call *call = phx_list_entry(n, struct call, node);
-			struct call_status failure;
+			struct failure failure;
 
 			if (admit_failure(channel, call, &failure) == 0)
 				continue;
 			phx_list_del(n);
-			call_complete(call, &failure, NULL);
+			call_complete(call, &failure.status, NULL);
 		}
 	}
 	channel_kick(channel);

@@ -75,8 +75,11 @@ struct path {
 	uint64_t id;	   // random: the wire's channel id
 	uint32_t epoch;
 	uint8_t state;
-	uint64_t sequence; // last given
-	uint64_t limit;	   // sequences up to here may be given
+	uint8_t refused_code; // when REFUSED
+	uint8_t refused_reason;
+	uint16_t remote_worker; // of its last link: there the history of its calls is
+	uint64_t sequence;	// last given
+	uint64_t limit;		// sequences up to here may be given
 	uint64_t bytes_sent;
 	uint64_t bytes_limit;
 	uint32_t admitted;	       // credit taken, not sent yet

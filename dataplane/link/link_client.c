@@ -6,6 +6,10 @@
 
 #include "lib/base/hash.h"
 
+#include <stdlib.h>
+
+#define GROUPS_BYTES 512u
+
 static struct path *path_find(struct link *link, uint64_t id)
 {
 	struct phx_list *head = &link->path_bucket[phx_mix64(id) % LINK_BUCKETS], *n;
@@ -131,6 +135,21 @@ static bool hash_listed(
 	return false;
 }
 
+// The peer's list of groups, for the text of a status: printable characters only.
+static void groups_keep(
+	struct channel_binding *b, const struct phx_frame *f, const struct iovec *iov, int n)
+{
+	const char *p = body_part(iov, n, 0, f->payload_len);
+	uint32_t len = phx_min(f->payload_len, GROUPS_BYTES);
+
+	free(b->groups);
+	b->groups = p != NULL ? strndup(p, len) : NULL;
+	for (char *c = b->groups; c != NULL && *c != '\0'; c++) {
+		if (*c < ' ' || *c > '~')
+			*c = '?';
+	}
+}
+
 static void on_service(struct path *path, const struct phx_frame *f, const struct iovec *iov, int n)
 {
 	struct path_binding *b;
@@ -148,15 +167,20 @@ static void on_service(struct path *path, const struct phx_frame *f, const struc
 	b->state = f->code == PHX_UNAVAILABLE		? SERVICE_DOWN
 		   : f->code == PHX_FAILED_PRECONDITION ? SERVICE_AMBIGUOUS
 							: SERVICE_UNKNOWN;
+	if (b->state == SERVICE_AMBIGUOUS)
+		groups_keep(&path->channel->bindings[f->service], f, iov, n);
 	channel_reconsider(path->channel);
 }
 
-static void on_refused(struct link *link, struct path *path, const struct phx_frame *f)
+static void on_refused(struct link *link, struct path *path, const struct phx_frame *f,
+	const struct iovec *iov, int n)
 {
 	struct call *call;
 
 	if (f->sequence == 0) { // the channel itself
 		path->state = PATH_REFUSED;
+		path->refused_code = f->code != PHX_OK ? f->code : PHX_UNAVAILABLE;
+		path->refused_reason = (uint8_t)f->reason;
 		channel_reconsider(path->channel);
 		return;
 	}
@@ -164,7 +188,7 @@ static void on_refused(struct link *link, struct path *path, const struct phx_fr
 	if (call == NULL || call->zombie)
 		return;
 	client_take_back(call);
-	client_reply(link, call, f, NULL, 0);
+	client_reply(link, call, f, iov, n);
 }
 
 int client_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,
@@ -193,7 +217,7 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 		on_service(path, f, iov, n);
 		return 0;
 	case PHX_FRAME_REFUSED:
-		on_refused(link, path, f);
+		on_refused(link, path, f, iov, n);
 		return 0;
 	case PHX_FRAME_GRANT:
 		call = client_call(link, f);

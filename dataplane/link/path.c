@@ -251,6 +251,7 @@ static void path_open(struct path *path)
 static void path_attach(struct path *path, struct link *link)
 {
 	path->link = link;
+	path->remote_worker = link->remote_worker;
 	path->state = PATH_OPENING;
 	path->epoch++;
 	phx_list_add_tail(&link->paths, &path->link_node);
@@ -263,10 +264,11 @@ int path_create(struct channel *channel, struct link *link)
 	struct phx_list *n;
 	struct path *path;
 
-	// A path that lost its link goes on over this one.
+	// A path that lost its link goes on over this one, if it leads to the same worker: only
+	// that one knows what was accepted.
 	phx_list_for_each (n, &channel->paths) {
 		path = phx_list_entry(n, struct path, node);
-		if (path->state == PATH_LOST) {
+		if (path->state == PATH_LOST && path->remote_worker == link->remote_worker) {
 			path_attach(path, link);
 			return 0;
 		}

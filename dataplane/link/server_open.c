@@ -46,6 +46,32 @@ static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f
 	return NULL;
 }
 
+// The client may notice the end of a link before we do and open the channel on another one: what the
+// old link still holds of it ends now.
+static struct rchannel *elsewhere_take(struct link *link, const struct phx_frame *f)
+{
+	struct phx_list *n;
+
+	phx_list_for_each (n, &link_table(link->worker)->links) {
+		struct link *old = phx_list_entry(n, struct link, node);
+		struct rchannel *rc;
+
+		if (old == link || old->client || old->down || old->local ||
+			memcmp(old->peer_uuid, link->peer_uuid, sizeof(old->peer_uuid)) != 0)
+			continue;
+		rc = rchannel_find(old, f->channel);
+		if (rc == NULL || rc->epoch >= f->epoch)
+			continue;
+		rchannel_end(rc, PHX_REASON_LINK_LOST);
+		rchannel_unsubscribe(rc);
+		phx_list_del(&rc->node);
+		phx_list_del(&rc->bucket);
+		old->rchannel_count--;
+		return rc;
+	}
+	return NULL;
+}
+
 static struct rchannel *rchannel_create(struct link *link, const struct phx_frame *f)
 {
 	struct rchannel *rc = calloc(1, sizeof(*rc));
@@ -81,6 +107,8 @@ int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *r
 		return 0;
 	}
 	rc = orphan_take(link, f);
+	if (rc == NULL)
+		rc = elsewhere_take(link, f);
 	if (rc == NULL) {
 		rc = rchannel_create(link, f);
 		if (rc == NULL) {

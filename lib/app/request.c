@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 static struct phx_request **request_bucket(struct phx_queue *q, uint64_t handle)
@@ -113,13 +114,26 @@ void phx_request_abandon(struct phx_queue *q, struct phx_request *r)
 	phx_queue_reply(q, r);
 }
 
+PHX_COLD static void request_unimplemented(struct phx_request *r)
+{
+	const struct phx_server_entry *e = r->entry;
+	char text[600];
+
+	if (e == NULL || r->method >= e->service->method_count)
+		(void)snprintf(text, sizeof(text), "no such method");
+	else
+		(void)snprintf(text, sizeof(text), "method %s of %s has no handler",
+			e->service->method_names[r->method], e->service->name);
+	// Fails only when the session is over, and then nobody waits.
+	(void)phx_reply_status(r, PHX_UNIMPLEMENTED, text, NULL);
+}
+
 void phx_request_dispatch(struct phx_request *r)
 {
 	const struct phx_server_entry *e = r->entry;
 
 	if (e == NULL || r->method >= e->service->method_count || e->handlers[r->method] == NULL)
-		// Fails only when the session is over, and then nobody waits.
-		(void)phx_reply_status(r, PHX_UNIMPLEMENTED, "method is not implemented", NULL);
+		request_unimplemented(r);
 	else
 		e->handlers[r->method](e->arg, r);
 }

@@ -52,6 +52,19 @@ static void path_failed(struct path *path, struct call *call, enum phx_reason re
 	call_complete(call, &st, NULL);
 }
 
+// Its time is up and the timer has not come to it yet: not sent.
+static void path_expired(struct call *call)
+{
+	const struct call_status st = {
+		.code = PHX_DEADLINE_EXCEEDED,
+		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
+		.executed = PHX_EXECUTED_NO,
+		.reason = PHX_REASON_DEADLINE,
+	};
+
+	call_complete(call, &st, NULL);
+}
+
 static void headers_fill(const struct path *path, const struct call *call, struct phx_frame *f)
 {
 	uint64_t now = path->channel->worker->now_ns;
@@ -142,6 +155,10 @@ void path_send(struct path *path, struct call *call)
 	int n = 0, rc;
 
 	path->admitted--;
+	if (phx_unlikely(call->deadline_ns <= path->channel->worker->now_ns)) {
+		path_expired(call);
+		return;
+	}
 	if (phx_unlikely(path->state != PATH_OPEN)) {
 		struct path *again = channel_admit(call);
 

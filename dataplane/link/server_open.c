@@ -46,8 +46,8 @@ static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f
 	return NULL;
 }
 
-// The client may notice the end of a link before we do and open the channel on another one: what the
-// old link still holds of it ends now.
+// The client may notice the end of a link before we do and open the channel on another one: what
+// the old link still holds of it ends now.
 static struct rchannel *elsewhere_take(struct link *link, const struct phx_frame *f)
 {
 	struct phx_list *n;

@@ -83,6 +83,8 @@ void rcall_released(struct rcall *rcall);
 // A parsed call wants credit. Path: it has it, go on now. NULL: queued in the channel, or completed
 // (fail-fast, unknown service); call_admitted() or call_complete() follow or have happened.
 struct path *channel_admit(struct call *call);
+// For people: why the queued call waits.
+void channel_waits_for(const struct call *call, char *out_text, size_t size);
 // Give the credit of an admitted call back: it will not be sent (pack or policy refused it, held).
 void path_release(struct path *path);
 // Encode and send a packed, chained call; it is SENT (or completed) afterwards.

@@ -13,6 +13,8 @@
 
 #include "lib/base/clock.h"
 
+#include <stdio.h>
+
 // A private copy of one entry with its inline bytes, which run from e.inl on.
 union submit_entry {
 	struct phx_sub_entry e;
@@ -68,14 +70,23 @@ static bool entry_check(struct session_queue *q, const struct phx_sub_entry *e, 
 static void call_deadline(struct worker *worker, struct timer *timer)
 {
 	struct call *call = phx_container_of(timer, struct call, timer);
-	const struct call_status st = {
+	char text[256] = "no reply in time";
+	struct call_status st = {
 		.code = PHX_DEADLINE_EXCEEDED,
 		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
-		.executed = call->state == CALL_SENT ? PHX_EXECUTED_MAYBE : PHX_EXECUTED_NO,
+		.executed = call->held_reply != NULL   ? PHX_EXECUTED_YES
+			    : call->state == CALL_SENT ? PHX_EXECUTED_MAYBE
+						       : PHX_EXECUTED_NO,
 		.reason = PHX_REASON_DEADLINE,
+		.text = text,
 	};
 
 	(void)worker;
+	if (call->held_reply != NULL)
+		(void)snprintf(text, sizeof(text), "the reply is held by a policy");
+	else if (call->state == CALL_QUEUED)
+		channel_waits_for(call, text, sizeof(text));
+	st.text_len = (uint16_t)strlen(text);
 	call_abort(call, &st);
 }
 

@@ -140,6 +140,26 @@ static int admit_failure(
 	return -ENOTCONN;
 }
 
+void channel_waits_for(const struct call *call, char *out_text, size_t size)
+{
+	const struct channel *channel = call->channel;
+	const struct peer_links *peer = peer_get(link_table(channel->worker), channel->peer);
+	struct answers a = answers_collect(channel, call->binding);
+	struct failure failure;
+
+	if (call->policy.hold != NULL) {
+		(void)snprintf(out_text, size, "held by a policy");
+	} else if (a.waiting) {
+		(void)snprintf(out_text, size, "waited for the peer's answer or credit");
+	} else {
+		if (a.down || a.unknown || a.ambiguous || a.refused != NULL)
+			failure_service(channel, call, &a, &failure);
+		else
+			failure_link(peer, &failure);
+		(void)snprintf(out_text, size, "%s", failure.text);
+	}
+}
+
 // The next path, round robin, that can take a call of this binding now, or NULL.
 static struct path *path_pick(struct channel *channel, uint16_t binding)
 {

@@ -34,6 +34,7 @@ static void deadline_in_handler(void)
 			out.status.executed == PHX_EXECUTED_MAYBE,
 		"code %u reason %u executed %u", out.status.code, out.status.reason,
 		out.status.executed);
+	CHECK(strcmp(out.status.text, "no reply in time") == 0, "text '%s'", out.status.text);
 	server_wait_held(s, 1);
 	h = server_take(s, 0);
 	UNTIL(held_cancelled, &h, "the handler learns of the deadline");
@@ -95,6 +96,9 @@ static void expired_while_queued(void)
 		CHECK(out[i].status.code == PHX_DEADLINE_EXCEEDED &&
 				out[i].status.executed == PHX_EXECUTED_NO,
 			"code %u executed %u", out[i].status.code, out[i].status.executed);
+		CHECK(strstr(out[i].status.text, "phoenix.calls.Suite") != NULL ||
+				strstr(out[i].status.text, "waited for the peer") != NULL,
+			"what it waited for: '%s'", out[i].status.text);
 	}
 	s = server_start("expired_while_queued");
 	(void)who(context, channel);

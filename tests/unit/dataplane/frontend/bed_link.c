@@ -3,6 +3,7 @@
 // happens and when. Works with bed.h.
 #include "tests/unit/dataplane/frontend/bed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,12 @@ void path_send(struct path *path, struct call *call)
 	phx_list_init(&call->out.node);
 	phx_list_add_tail(&net()->pinned, &call->out.node);
 	session_pin(call->session);
+}
+
+void channel_waits_for(const struct call *call, char *out_text, size_t size)
+{
+	(void)call;
+	(void)snprintf(out_text, size, "waits in the bed");
 }
 
 void channel_forget(struct call *call)

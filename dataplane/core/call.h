@@ -104,6 +104,8 @@ struct incoming {
 	bool active; // announced, not complete
 	bool has_block;
 	bool encoded;		       // protobuf
+	uint16_t meta_len;	       // of a reply
+	uint8_t *meta;		       // its metadata (malloc), until it is complete
 	struct link *sink;	       // a transport writes into the block now
 	struct phx_validate *validate; // while checking: a large pool block
 };

@@ -179,28 +179,49 @@ static void reply_room(struct recv_waiter *waiter, uint32_t offset, enum phx_rea
 	grant_send(call);
 }
 
+// 0, -EPROTO, -ENOMEM.
+static int reply_meta_keep(
+	struct incoming *in, const struct phx_frame *f, const struct iovec *iov, int n)
+{
+	const void *meta = body_part(iov, n, 0, f->meta_len);
+
+	if (f->meta_len == 0)
+		return 0;
+	if (meta == NULL || phx_metadata_check(meta, f->meta_len) != 0)
+		return -EPROTO;
+	in->meta = malloc(f->meta_len);
+	if (in->meta == NULL)
+		return -ENOMEM;
+	memcpy(in->meta, meta, f->meta_len);
+	in->meta_len = f->meta_len;
+	return 0;
+}
+
 static void reply_announced(
 	struct call *call, const struct phx_frame *f, const struct iovec *iov, int n)
 {
 	struct incoming *in = &call->in;
 	uint32_t offset = 0;
-	int rc;
+	int rc = -EPROTO;
 
-	(void)iov;
-	(void)n;
-	if (in->active || f->limit == 0) {
-		client_bad_content(call, -EPROTO);
+	if (!in->active && f->limit != 0) {
+		memset(in, 0, sizeof(*in));
+		rc = reply_meta_keep(in, f, iov, n);
+	}
+	if (rc != 0) {
+		channel_forget(call); // nobody will take the message
+		client_bad_content(call, rc);
 		return;
 	}
-	memset(in, 0, sizeof(*in));
 	in->active = true;
 	in->total = f->limit;
 	in->encoded = (f->flags & PHX_FRAME_F_PROTOBUF) != 0;
 	status_fill(f, NULL, 0, &call->reply_status);
 	call->in_meta_len = 0;
 	in->waiter.fn = reply_room;
-	rc = session_recv_reserve(
-		call->session, &in->waiter, in->total, true, call->deadline_ns, &offset);
+	rc = session_recv_reserve(call->session, &in->waiter,
+		(uint32_t)phx_align_up(in->total, 8) + in->meta_len, true, call->deadline_ns,
+		&offset);
 	if (rc == 1)
 		reply_room(&in->waiter, offset, PHX_REASON_NONE);
 	else if (rc < 0)
@@ -209,7 +230,8 @@ static void reply_announced(
 
 static void reply_block_protobuf(struct call *call)
 {
-	struct reply_view view = {.has_message = true};
+	uint8_t *meta = call->in.meta;
+	struct reply_view view = {.has_message = true, .meta = meta, .meta_len = call->in.meta_len};
 	const struct call_status st = call->reply_status;
 	struct iovec image;
 	uint8_t *buf;
@@ -217,9 +239,11 @@ static void reply_block_protobuf(struct call *call)
 	int rc = message_decode(call->schema, call->output, call->session,
 		session_recv_address(call->session, call->in.block), call->in.total, &buf, &len);
 
+	call->in.meta = NULL; // read by the completion
 	incoming_drop(&call->in, call->session);
 	if (rc < 0) {
 		client_bad_content(call, rc);
+		free(meta);
 		return;
 	}
 	image = (struct iovec){buf, len};
@@ -228,6 +252,21 @@ static void reply_block_protobuf(struct call *call)
 	view.msg_len = len;
 	call_reply(call, &st, &view);
 	free(buf);
+	free(meta);
+}
+
+// Behind the message, where the application looks for it.
+static void reply_meta_put(struct call *call)
+{
+	struct incoming *in = &call->in;
+	uint8_t *base = session_recv_address(call->session, in->block);
+
+	if (in->meta == NULL)
+		return;
+	memcpy(base + phx_align_up(in->total, 8), in->meta, in->meta_len);
+	call->in_meta_len = in->meta_len;
+	free(in->meta);
+	in->meta = NULL;
 }
 
 // One step of checking a landed reply. The call is no longer SENT then: nothing can end it twice.
@@ -243,6 +282,7 @@ static int reply_check_step(struct call_work *work)
 		client_bad_content(call, rc);
 		return 1;
 	}
+	reply_meta_put(call);
 	call_complete_block(call);
 	return 1;
 }

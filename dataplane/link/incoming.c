@@ -5,6 +5,8 @@
 
 #include "lib/schema/validate.h"
 
+#include <stdlib.h>
+
 void *incoming_sink(
 	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f)
 {
@@ -38,6 +40,8 @@ void incoming_drop(struct incoming *in, struct session *session)
 		session_recv_free(session, in->block);
 	in->has_block = false;
 	in->active = false;
+	free(in->meta);
+	in->meta = NULL;
 }
 
 int incoming_check(struct incoming *in, struct session *session, const struct phx_schema *schema,

@@ -273,6 +273,7 @@ void *server_sink(struct link *link, const struct phx_frame *f)
 static void request_complete(struct rcall *r)
 {
 	const void *meta = r->in_meta;
+	struct iovec iov[2];
 	uint8_t *buf;
 	uint32_t len;
 	int rc;
@@ -298,13 +299,17 @@ static void request_complete(struct rcall *r)
 		rcall_bad(r, rc);
 		return;
 	}
-	// Decoded images of any size go through a block of their own.
-	rc = rcall_take_image(r, &(struct iovec){buf, len}, 1, len);
+	// Decoded images of any size, a multiple of 8, go through a block of their own.
+	iov[0] = (struct iovec){buf, len};
+	iov[1] = (struct iovec){r->in_meta, r->meta_len};
+	rc = rcall_take_image(r, iov, 2, len + r->meta_len);
 	free(buf);
+	free(r->in_meta);
+	r->in_meta = NULL;
 	if (rc < 0)
 		rcall_bad(r, rc);
 	else
-		rcall_deliver(r, NULL, 0, len, NULL, 0);
+		rcall_deliver(r, NULL, 0, len, NULL, r->meta_len);
 }
 
 static int request_check_step(struct call_work *work)

@@ -64,6 +64,45 @@ static void sizes_both_ways(void)
 	server_stop(s);
 }
 
+// Metadata travels in front of a message, in one frame with it or announcing it.
+static void metadata_beside_messages(void)
+{
+	static const uint32_t sizes[] = {8, 1000, 60000, 65537, 300000, MIB};
+	struct server *s = server_start("metadata_beside_messages");
+	struct phx_context *context = client_attach();
+	struct phx_channel *channel = channel_to(context, "metadata_beside_messages");
+	struct phx_queue *queue = phx_queue_default(context);
+	struct phx_call_options o = {.size = sizeof(o)};
+	struct phx_metadata *meta;
+	struct phx_bytes value;
+	struct outcome out;
+
+	CHECK(phx_metadata_create(&meta) == 0, "memory");
+	CHECK(phx_metadata_append(meta, "tenant", "blue", 4) == 0, "pair");
+	CHECK(phx_metadata_append(meta, "raw-bin", "\0\1\2", 3) == 0, "pair");
+	o.metadata = meta;
+	(void)who(context, channel);
+	for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint32_t there = sizes[i / 2], back = i % 2 == 0 ? there : 8;
+
+		start(channel, queue, phoenix_calls_Suite_method_Big,
+			big_request(context, there, back, 5), &o, &out);
+		await(queue, &out);
+		CHECK(out.reply != NULL, "%u bytes: %s", there, out.status.text);
+		CHECK(phx_metadata_find(phx_reply_metadata(out.reply), "tenant", &value) &&
+				value.len == 4 && memcmp(value.data, "blue", 4) == 0,
+			"%u bytes there, %u back: the tenant is lost", there, back);
+		CHECK(phx_metadata_find(phx_reply_metadata(out.reply), "raw-bin", &value) &&
+				value.len == 3 && memcmp(value.data, "\0\1\2", 3) == 0,
+			"%u bytes there, %u back: the raw bytes are lost", there, back);
+		big_check(&out, there, back, 5);
+	}
+	phx_metadata_destroy(meta);
+	phx_channel_close(channel);
+	phx_detach(context);
+	server_stop(s);
+}
+
 static void megabytes(void)
 {
 	struct server *s = server_start("megabytes");
@@ -303,6 +342,7 @@ static void one_stops_receiving(void)
 
 const struct test_case cases_big[] = {
 	{"sizes_both_ways", sizes_both_ways},
+	{"metadata_beside_messages", metadata_beside_messages},
 	{"megabytes", megabytes},
 	{"stream_of_megabytes", stream_of_megabytes},
 	{"room_is_waited_for", room_is_waited_for},

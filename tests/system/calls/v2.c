@@ -84,6 +84,9 @@ static void big(uint32_t size, uint32_t reply_size)
 {
 	struct phx_message *m = message(), *reply;
 	struct phoenix_calls_BigRequest *r = phoenix_calls_BigRequest_new(m);
+	struct phx_call_options o = options;
+	struct phx_metadata *meta = NULL;
+	struct phx_bytes value;
 	uint8_t *bytes = malloc(size + 1);
 	struct phx_status status;
 	uint64_t sum = size;
@@ -98,8 +101,14 @@ static void big(uint32_t size, uint32_t reply_size)
 	rc |= phoenix_calls_BigRequest_set_comment(m, r, phx_str("unknown there"));
 	phoenix_calls_BigRequest_set_reply_size(r, reply_size);
 	CHECK(rc == 0, "memory");
-	rc = phoenix_calls_Suite_Big(channel, m, &options, &reply, &status);
+	CHECK(phx_metadata_create(&meta) == 0 && phx_metadata_append(meta, "k", "v", 1) == 0,
+		"metadata");
+	o.metadata = meta;
+	rc = phoenix_calls_Suite_Big(channel, m, &o, &reply, &status);
 	CHECK(rc == 0, "big of %u and %u: %s", size, reply_size, status.text);
+	CHECK(phx_metadata_find(phx_reply_metadata(reply), "k", &value) && value.len == 1,
+		"big of %u and %u: metadata is lost", size, reply_size);
+	phx_metadata_destroy(meta);
 	CHECK(phoenix_calls_BigReply_sum(phoenix_calls_BigReply_root(reply)) == sum,
 		"%u bytes came changed", size);
 	CHECK(phoenix_calls_BigReply_payload(phoenix_calls_BigReply_root(reply)).len == reply_size,

@@ -127,6 +127,9 @@ void worker_source_del(struct worker *worker, struct source *source)
 	phx_list_del(&source->node);
 	phx_list_del(&source->dirty_node);
 	source->dirty = false;
+	// Armed: its event may be spent, and nobody would ring again on another worker.
+	if (source->parked && source->ops->disarm != NULL)
+		source->ops->disarm(source);
 	source->parked = false;
 	source->worker = NULL;
 }

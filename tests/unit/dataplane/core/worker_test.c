@@ -234,6 +234,25 @@ static void worker_main_parks_idle_source_beside_a_busy_one(void **state)
 	fake_destroy(busy);
 }
 
+// Left armed, it would wait for an event that the worker may have taken already.
+static void worker_source_del_disarms_a_parked_source(void **state)
+{
+	struct fake *busy = fake_create(true), *idle = fake_create(false);
+	uint64_t deadline = phx_clock_ns() + 10 * PHX_NS_PER_S;
+
+	(void)state;
+	assert_true(wait_for(&idle->source.polls, WORKER_PARK_ROUNDS));
+	while (atomic_load(&idle->asleep) == 0 && phx_clock_ns() < deadline)
+		sched_yield();
+	assert_int_equal(atomic_load(&idle->asleep), 1);
+	worker_post(worker, &idle->cmd, fake_del);
+	while (atomic_load(&idle->asleep) != 0 && phx_clock_ns() < deadline)
+		sched_yield();
+	assert_int_equal(atomic_load(&idle->asleep), 0);
+	fake_destroy(idle);
+	fake_destroy(busy);
+}
+
 static void yield_times(unsigned n)
 {
 	while (n-- > 0)
@@ -317,6 +336,8 @@ int main(void)
 			worker_main_asleep_loses_no_wakeup, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			worker_main_parks_idle_source_beside_a_busy_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			worker_source_del_disarms_a_parked_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(worker_main_asleep_costs_no_polls, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			worker_source_del_from_its_own_poll_is_legal, setup, teardown),

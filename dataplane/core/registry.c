@@ -200,6 +200,24 @@ void registry_remove(struct registry *registry, const struct session *session, u
 		set_free(set);
 }
 
+int registry_move(struct registry *registry, const struct session *session, unsigned worker)
+{
+	struct service_set *set = set_copy(registry_set(registry), registry_set(registry)->count);
+
+	if (set == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < set->count; i++) {
+		struct service_entry *e = &set->entries[i];
+
+		for (uint32_t k = 0; k < e->instance_count; k++) {
+			if (e->instances[k].session == session)
+				e->instances[k].worker = worker;
+		}
+	}
+	set_publish(registry, set);
+	return 0;
+}
+
 int service_find(const struct service_set *set, const char *group, const char *name)
 {
 	int found = -ENOENT;

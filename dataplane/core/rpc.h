@@ -109,6 +109,15 @@ struct channel_config {
 int channel_create(const struct channel_config *config, struct channel **out_channel);
 // Complete everything with `status`, tell the server, free.
 void channel_destroy(struct channel *channel, const struct call_status *status);
+// Moving a session (frontend/session_move.h). Frozen: calls wait, none fails.
+void channel_freeze(struct channel *channel, bool frozen);
+uint32_t channel_pending(const struct channel *channel); // calls that wait
+void channel_each_pending(
+	struct channel *channel, void (*fn)(struct call *call, void *arg), void *arg);
+// Off the links of its worker; only waiting calls are left.
+void channel_leave(struct channel *channel);
+// Over the links of another worker; on its thread. -ENOMEM.
+int channel_join(struct channel *channel, struct worker *worker);
 // Make the next binding of the channel: service of a bound schema. Its index, or -ENOSPC, -ENOMEM.
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service);
 // Schema and method of a binding; NULL when the binding or method does not exist. *out_series is

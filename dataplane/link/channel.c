@@ -63,6 +63,13 @@ static struct answers answers_collect(const struct channel *channel, uint16_t bi
 		case SERVICE_AMBIGUOUS:
 			a.ambiguous = true;
 			break;
+		case SERVICE_ELSEWHERE: // a path that has it is there or comes, but not for ever
+			if (channel->worker->now_ns - p->bindings[binding].since_ns <
+				LINK_ELSEWHERE_NS)
+				a.waiting = true;
+			else
+				a.down = true;
+			break;
 		}
 	}
 	return a;
@@ -124,7 +131,7 @@ static int admit_failure(
 	const struct peer_links *peer;
 	struct answers a;
 
-	if (call->wait_for_ready)
+	if (call->wait_for_ready || channel->frozen)
 		return 0;
 	a = answers_collect(channel, call->binding);
 	if (a.waiting)
@@ -188,7 +195,7 @@ struct path *channel_admit(struct call *call)
 	struct failure failure;
 	struct path *path = NULL;
 
-	if (phx_likely(phx_list_empty(&b->pending)))
+	if (phx_likely(phx_list_empty(&b->pending) && !channel->frozen))
 		path = path_pick(channel, call->binding);
 	if (phx_likely(path != NULL)) {
 		path->admitted++;
@@ -210,6 +217,8 @@ void path_release(struct path *path)
 // Service, credit or a link came: let waiting calls go, or fail those that must not wait.
 void channel_kick(struct channel *channel)
 {
+	if (phx_unlikely(channel->frozen))
+		return;
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		struct phx_list *pending = &channel->bindings[i].pending;
 		struct phx_list *n;
@@ -249,12 +258,45 @@ void channel_reconsider(struct channel *channel)
 
 // ---- channels ----
 
+int channel_open_paths(struct channel *channel)
+{
+	struct link_table *table = link_table(channel->worker);
+	struct phx_list *n;
+	int rc = 0;
+
+	phx_list_for_each (n, &table->links) {
+		struct link *link = phx_list_entry(n, struct link, node);
+
+		if (link->client && link->peer == channel->peer && !link->down && rc == 0)
+			rc = path_create(channel, link);
+	}
+	return rc;
+}
+
+void channel_close_paths(struct channel *channel)
+{
+	struct phx_list *n;
+
+	while ((n = phx_list_pop(&channel->paths)) != NULL) {
+		struct path *path = phx_list_entry(n, struct path, node);
+		const struct phx_frame f = {
+			.type = PHX_FRAME_GOAWAY,
+			.epoch = path->epoch,
+			.channel = path->id,
+		};
+
+		if (path->link != NULL)
+			link_send(path->link, &f, NULL, 0);
+		path_destroy(path);
+	}
+	channel->path_count = 0;
+	channel->next_path = NULL;
+}
+
 int channel_create(const struct channel_config *config, struct channel **out_channel)
 {
-	struct link_table *table = link_table(config->worker);
-	struct peer_links *peer = peer_get(table, config->peer);
+	struct peer_links *peer = peer_get(link_table(config->worker), config->peer);
 	struct channel *channel;
-	struct phx_list *n;
 
 	if (peer == NULL)
 		return -ENOMEM;
@@ -268,15 +310,9 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);
 	phx_list_add_tail(&peer->channels, &channel->node);
-	phx_list_for_each (n, &table->links) {
-		struct link *link = phx_list_entry(n, struct link, node);
-
-		if (!link->client || link->peer != config->peer || link->down)
-			continue;
-		if (path_create(channel, link) != 0) {
-			channel_destroy(channel, NULL);
-			return -ENOMEM;
-		}
+	if (channel_open_paths(channel) != 0) {
+		channel_destroy(channel, NULL);
+		return -ENOMEM;
 	}
 	*out_channel = channel;
 	return 0;
@@ -284,22 +320,9 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 
 void channel_destroy(struct channel *channel, const struct call_status *status)
 {
-	struct phx_list *n;
-
 	(void)status; // the frontend has aborted every call of the channel
 	phx_list_del(&channel->node);
-	while ((n = phx_list_pop(&channel->paths)) != NULL) {
-		struct path *path = phx_list_entry(n, struct path, node);
-		const struct phx_frame f = {
-			.type = PHX_FRAME_GOAWAY,
-			.epoch = path->epoch,
-			.channel = path->id,
-		};
-
-		if (path->link != NULL)
-			link_send(path->link, &f, NULL, 0);
-		path_destroy(path);
-	}
+	channel_close_paths(channel);
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		free(channel->bindings[i].series);
 		free(channel->bindings[i].methods);

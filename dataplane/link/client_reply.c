@@ -325,6 +325,29 @@ int client_landed(struct link *link, const struct phx_frame *f, enum phx_reason 
 
 // ---- dispatch ----
 
+// The service left the worker while the request was on its way.
+static bool is_too_late(const struct phx_frame *f)
+{
+	return f->code == PHX_UNAVAILABLE && f->executed == PHX_EXECUTED_NO &&
+	       f->reason == PHX_REASON_SERVICE_DOWN && f->origin == PHX_ORIGIN_REMOTE_DATAPLANE &&
+	       !f->payload_bad;
+}
+
+// Another attempt of the same call with the same snapshot (design.md 12.13): it waits for what the
+// peer says next about the service.
+static void try_again(struct call *call)
+{
+	struct path_binding *b = &call->path->bindings[call->binding];
+	struct path *again;
+
+	if (b->state == SERVICE_UP)
+		b->state = SERVICE_ASKED;
+	client_take_back(call);
+	again = channel_admit(call);
+	if (again != NULL)
+		path_send(again, call);
+}
+
 void client_status(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n)
 {
 	struct call *call = client_call(link, f);
@@ -336,6 +359,10 @@ void client_status(struct link *link, const struct phx_frame *f, const struct io
 		return;
 	}
 	incoming_drop(&call->in, call->session);
+	if (phx_unlikely(is_too_late(f))) {
+		try_again(call);
+		return;
+	}
 	client_take_back(call);
 	if (phx_unlikely(f->payload_bad))
 		client_bad_content(call, -EBADMSG);

@@ -70,6 +70,9 @@ void host_listeners_each(const struct host *host, host_listener_fn fn, void *arg
 int host_open(struct host *host, const char *target, unsigned worker, uint64_t *out_peer,
 	const char **out_group, const char **out_text);
 
+// Worker `to` will need the links that worker `from` has: dial them.
+void host_want_like(struct host *host, unsigned from, unsigned to);
+
 struct host_peer_info {
 	uint64_t id;
 	const char *address; // as the application wrote it

@@ -278,6 +278,23 @@ static bool link_is_awaited(const struct link *link)
 	return false;
 }
 
+// A service that should be at another worker, with no path there, is down after a while.
+static void services_reconsider(struct link *link)
+{
+	struct phx_list *n, *tmp;
+
+	phx_list_for_each_safe (n, tmp, &link->paths) {
+		struct path *path = phx_list_entry(n, struct path, link_node);
+
+		for (uint32_t i = 0; i < path->channel->binding_count; i++) {
+			if (path->bindings[i].state == SERVICE_ELSEWHERE) {
+				channel_reconsider(path->channel);
+				break;
+			}
+		}
+	}
+}
+
 // Whoever was heard of needs no question. An idle link asks seldom, so that it costs nothing.
 static void link_tick(struct worker *worker, struct timer *timer)
 {
@@ -286,6 +303,9 @@ static void link_tick(struct worker *worker, struct timer *timer)
 		atomic_load_explicit(&link->lane[PHX_LANE_SMALL]->rx_frames, memory_order_relaxed);
 	const struct phx_frame ping = {.type = PHX_FRAME_PING, .arg = worker->now_ns};
 
+	services_reconsider(link);
+	if (link->down)
+		return;
 	link->quiet_ticks++;
 	if (rx != link->last_rx)
 		link->pings_missed = link->quiet_ticks = 0;

@@ -20,6 +20,7 @@
 #define LINK_QUIET_TICKS  10			// intervals between questions on an idle link
 #define LINK_SINGLE_BYTES PHX_LIMIT_CHUNK_BYTES // larger messages are announced
 #define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
+#define LINK_ELSEWHERE_NS UINT64_C(1000000000)	// to wait for a path to where a service is
 #define LINK_ORPHAN_NS	  UINT64_C(2000000000)	// a lost channel's history is kept this long
 
 struct link {
@@ -56,11 +57,19 @@ struct link {
 	int end_error;
 };
 
-enum service_state { SERVICE_ASKED, SERVICE_UP, SERVICE_DOWN, SERVICE_UNKNOWN, SERVICE_AMBIGUOUS };
+enum service_state {
+	SERVICE_ASKED,
+	SERVICE_UP,
+	SERVICE_DOWN,
+	SERVICE_UNKNOWN,
+	SERVICE_AMBIGUOUS,
+	SERVICE_ELSEWHERE, // another worker of the peer has it, or will in a moment
+};
 
 struct path_binding {
-	uint8_t state; // enum service_state
-	bool image;    // the peer's instances take images of our hash
+	uint64_t since_ns; // of state
+	uint8_t state;	   // enum service_state
+	bool image;	   // the peer's instances take images of our hash
 	uint32_t service;
 };
 
@@ -115,6 +124,7 @@ struct channel {
 	struct channel_binding *bindings;
 	uint32_t binding_count, binding_size;
 	bool closing;
+	bool frozen;			   // its session is about to move: calls wait
 	_Atomic uint64_t calls, bytes_out; // [worker>ctl]
 };
 
@@ -239,6 +249,9 @@ int path_create(struct channel *channel, struct link *link);
 void path_destroy(struct path *path);
 void path_subscribe(struct path *path, uint32_t binding);
 void channel_kick(struct channel *channel);
+// Paths over all links to the channel's peer. -ENOMEM: some may be missing.
+int channel_open_paths(struct channel *channel);
+void channel_close_paths(struct channel *channel);
 void channel_reconsider(struct channel *channel);
 void call_unsent(struct path *path, struct call *call);
 

@@ -166,7 +166,9 @@ static void on_service(struct path *path, const struct phx_frame *f, const struc
 	}
 	b->state = f->code == PHX_UNAVAILABLE		? SERVICE_DOWN
 		   : f->code == PHX_FAILED_PRECONDITION ? SERVICE_AMBIGUOUS
+		   : f->code == PHX_ABORTED		? SERVICE_ELSEWHERE
 							: SERVICE_UNKNOWN;
+	b->since_ns = path->channel->worker->now_ns;
 	if (b->state == SERVICE_AMBIGUOUS)
 		groups_keep(&path->channel->bindings[f->service], f, iov, n);
 	channel_reconsider(path->channel);

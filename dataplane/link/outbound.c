@@ -491,6 +491,23 @@ int host_open(struct host *host, const char *target, unsigned worker, uint64_t *
 	return 0;
 }
 
+void host_want_like(struct host *host, unsigned from, unsigned to)
+{
+	struct phx_list *n;
+
+	phx_list_for_each (n, &host->peers) {
+		struct host_peer *peer = phx_list_entry(n, struct host_peer, node);
+
+		if (!peer->wanted[from] || peer->wanted[to])
+			continue;
+		peer->used_ns = host->config.loop->now_ns;
+		peer->wanted[to] = true;
+		if (peer->state == HOST_PEER_BACKOFF || peer->state == HOST_PEER_SELF)
+			tell_worker(peer, to);
+		peer_kick(peer);
+	}
+}
+
 void outbound_stop(struct host_peer *peer)
 {
 	struct ctl_loop *loop = peer->host->config.loop;

@@ -11,6 +11,8 @@ struct rcall *rcall_find(struct rchannel *rc, uint64_t sequence);
 void rchannel_credit(struct rchannel *rc, uint32_t bytes);
 // End every call of the channel; those that only wait for the transport end later.
 void rchannel_end(struct rchannel *rc, enum phx_reason reason);
+// Say again where the service of a subscription is.
+void rchannel_tell(struct rchannel *rc, uint32_t id);
 // Take it out of every list and free it; replies still in hand find nobody.
 void rchannel_free(struct rchannel *rc);
 // The call leaves its channel; its credit goes back.

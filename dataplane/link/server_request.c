@@ -227,6 +227,7 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 	if (phx_unlikely(in == NULL)) {
 		headers_refuse(rc, f, PHX_UNAVAILABLE, PHX_REASON_SERVICE_DOWN,
 			"the last instance has just gone");
+		rchannel_tell(rc, f->service); // the client's dataplane tries again by this
 		return 0;
 	}
 	method = subscription_method(s, in, f->method);

@@ -55,9 +55,11 @@ static void subscription_tell(struct rchannel *rc, uint32_t id, bool force)
 	} else if (s->service < 0) {
 		f.code = PHX_NOT_FOUND;
 	} else if (entry_local(worker, &set->entries[s->service], &hash, &same) == 0) {
-		f.code = PHX_UNAVAILABLE;
+		bool elsewhere = set->entries[s->service].instance_count != 0;
+
+		f.code = elsewhere ? PHX_ABORTED : PHX_UNAVAILABLE;
 		same = false;
-		state = SERVICE_DOWN;
+		state = elsewhere ? SERVICE_ELSEWHERE : SERVICE_DOWN;
 	} else {
 		f.type = PHX_FRAME_SERVICE_UP;
 		f.arg = id;
@@ -74,6 +76,11 @@ static void subscription_tell(struct rchannel *rc, uint32_t id, bool force)
 	s->hash = hash;
 	f.payload_len = (uint32_t)iov.iov_len;
 	link_send(rc->link, &f, &iov, f.payload_len != 0);
+}
+
+void rchannel_tell(struct rchannel *rc, uint32_t id)
+{
+	subscription_tell(rc, id, true);
 }
 
 void rchannel_subscriptions(struct rchannel *rc, bool all)

@@ -15,6 +15,7 @@ static const struct phx_ctl_method *const nouns[] = {
 	phx_ctl_methods_channel,
 	phx_ctl_methods_engine,
 	phx_ctl_methods_lcore,
+	phx_ctl_methods_placement,
 	phx_ctl_methods_stats,
 	phx_ctl_methods_mem,
 	phx_ctl_methods_rpc,

@@ -14,6 +14,7 @@ extern const struct phx_ctl_method phx_ctl_methods_link[];
 extern const struct phx_ctl_method phx_ctl_methods_listener[];
 extern const struct phx_ctl_method phx_ctl_methods_mem[];
 extern const struct phx_ctl_method phx_ctl_methods_peer[];
+extern const struct phx_ctl_method phx_ctl_methods_placement[];
 extern const struct phx_ctl_method phx_ctl_methods_rpc[];
 extern const struct phx_ctl_method phx_ctl_methods_rules[];
 extern const struct phx_ctl_method phx_ctl_methods_service[];

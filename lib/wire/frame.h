@@ -26,7 +26,8 @@ enum phx_frame_type {
 	PHX_FRAME_REFUSED,	// OPEN or ANNOUNCE refused: code, reason, text
 	PHX_FRAME_SUBSCRIBE,	// service = subscriber's binding id; payload: group NUL name
 	PHX_FRAME_SERVICE_UP,	// service = binding id, arg = service id; payload: group, hashes
-	PHX_FRAME_SERVICE_DOWN, // service = binding id, code: NOT_FOUND unknown, UNAVAILABLE known
+	PHX_FRAME_SERVICE_DOWN, // service = binding id, code: NOT_FOUND unknown, UNAVAILABLE down,
+				// FAILED_PRECONDITION several groups, ABORTED at another worker
 	PHX_FRAME_SCHEMA_GET,	// arg = service id
 	PHX_FRAME_SCHEMA,	// payload: part of the table
 	PHX_FRAME_HEADERS,	// a request begins (may carry MESSAGE and HALF_CLOSE)

@@ -21,6 +21,9 @@ static const struct phx_ctl_binding bindings[] = {
 	{"app.detach", api_app_detach},
 	{"service.list", api_service_list},
 	{"lcore.list", api_lcore_list},
+	{"placement.list", api_placement_list},
+	{"placement.rebalance", api_placement_rebalance},
+	{"placement.set", api_placement_set},
 	{NULL, NULL},
 };
 
@@ -53,6 +56,7 @@ int api_create(const struct api_config *config, struct phx_ctl_document *take_do
 	api->source.fd = -1;
 	api->started_ns = phx_clock_ns();
 	phx_list_init(&api->gathers);
+	phx_list_init(&api->rebalances);
 	options.arg = api;
 	rc = phx_ctl_server_create(&options, &api->server, why, sizeof(why));
 	if (rc == 0) {
@@ -75,6 +79,7 @@ void api_destroy(struct api *api)
 	if (api == NULL)
 		return;
 	ctl_del(api->config.loop, &api->source);
+	api_placement_drop(api);
 	phx_ctl_server_destroy(api->server);
 	gather_drop_all(&api->gathers);
 	phx_ctl_document_destroy(api->document);

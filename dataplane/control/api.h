@@ -37,6 +37,7 @@ struct api {
 	struct ctl_source source;
 	struct phx_ctl_document *document; // in force, NULL = none; owned
 	struct phx_list gathers;	   // struct gather.node: questions to workers
+	struct phx_list rebalances;	   // struct rebalance.node of api_placement.c
 	uint64_t started_ns;
 };
 
@@ -73,3 +74,8 @@ void api_app_list(void *arg, struct phx_ctl_call *call);
 void api_app_detach(void *arg, struct phx_ctl_call *call);
 void api_service_list(void *arg, struct phx_ctl_call *call);
 void api_lcore_list(void *arg, struct phx_ctl_call *call);
+void api_placement_list(void *arg, struct phx_ctl_call *call);
+void api_placement_set(void *arg, struct phx_ctl_call *call);
+void api_placement_rebalance(void *arg, struct phx_ctl_call *call);
+// End rebalances that are under way.
+void api_placement_drop(struct api *api);

@@ -115,6 +115,14 @@ struct attach_info {
 typedef void (*attach_info_fn)(void *arg, const struct attach_info *info);
 void attach_server_each(struct attach_server *server, attach_info_fn fn, void *arg);
 
+// Move an application's session to worker `worker` (index); calls under way have limit_ns to end.
+// 0: fn follows with 0 and how long calls waited, -EBUSY (they did not end), -ESHUTDOWN. Else
+// -ENOENT, -ERANGE (no such worker), -EAGAIN (attaching, or a request is under way), -EALREADY
+// (it is there), -ENOMEM.
+typedef void (*attach_moved_fn)(void *arg, int rc, uint64_t pause_ns);
+int attach_server_move(struct attach_server *server, uint64_t id, unsigned worker,
+	uint64_t limit_ns, attach_moved_fn fn, void *arg);
+
 // -ENOENT.
 int attach_server_disconnect(
 	struct attach_server *server, uint64_t id, enum phx_reason reason, const char *text);

@@ -13,3 +13,20 @@ PHX_COLD struct stats_series *counted_nowhere(struct session *session)
 {
 	return stats_resolve(session->worker->calls, session->config.id, STATS_CLIENT, "", "");
 }
+
+void counted_call_moved(struct call *call)
+{
+	const struct phx_schema *schema;
+	struct stats_series **slot;
+	const char *service;
+
+	call->sample = 0;
+	if (channel_method(call->channel, call->binding, call->method, &schema, &service, &slot) ==
+		NULL)
+		call->series = NULL;
+	else if (*slot != NULL)
+		call->series = *slot;
+	else
+		call->series = counted_resolve(
+			call->session, STATS_CLIENT, call->service_name, call->method_name, slot);
+}

@@ -12,6 +12,9 @@ struct stats_series *counted_resolve(struct session *session, enum stats_side si
 // Rare: a call whose method nobody knows.
 struct stats_series *counted_nowhere(struct session *session);
 
+// A waiting call has moved to another worker with its session.
+void counted_call_moved(struct call *call);
+
 static inline uint64_t counted_message_bytes(const struct message *m)
 {
 	uint64_t body = m->encoded != NULL ? m->encoded_len : m->image.total_len;

@@ -141,6 +141,7 @@ struct session {
 	struct phx_list work; // struct call_work: resumable, one step a poll
 	uint32_t pins;	      // transports reading our memory in place
 	bool failed, closing;
+	bool moving;	    // to another worker, see session_move.h
 	_Atomic bool quiet; // [worker>ctl] nothing refers to the session any more
 	struct session_stats stats;
 };

@@ -90,6 +90,13 @@ static void call_deadline(struct worker *worker, struct timer *timer)
 	call_abort(call, &st);
 }
 
+void submit_deadline(struct call *call)
+{
+	if (call->deadline_ns != UINT64_MAX)
+		timer_start(&call->session->worker->timers, &call->timer, call->deadline_ns,
+			call_deadline);
+}
+
 static void call_fill(
 	struct session_queue *q, struct call *call, const union submit_entry *s, uint32_t position)
 {
@@ -122,8 +129,7 @@ static void call_fill(
 	// A sum beyond the clock is no deadline, so nothing would stop its timer.
 	if (phx_unlikely(e->timeout_ns < UINT64_MAX - now)) {
 		call->deadline_ns = now + e->timeout_ns;
-		timer_start(&q->session->worker->timers, &call->timer, call->deadline_ns,
-			call_deadline);
+		submit_deadline(call);
 	}
 }
 

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/uio.h>
 
+struct message;
 struct worker;
 struct session;
 struct session_queue;
@@ -103,9 +104,11 @@ struct incoming {
 	uint32_t received;
 	bool active; // announced, not complete
 	bool has_block;
-	bool encoded;		       // protobuf
-	uint16_t meta_len;	       // of a reply
-	uint8_t *meta;		       // its metadata (malloc), until it is complete
+	bool encoded;	   // protobuf
+	uint16_t meta_len; // of a reply
+	uint8_t *meta;	   // its metadata (malloc), until it is complete
+	uint8_t *landing;  // where a policy judges it first, see core/landing.h; NULL = the block
+	uint32_t landing_size;
 	struct link *sink;	       // a transport writes into the block now
 	struct phx_validate *validate; // while checking: a large pool block
 };
@@ -115,8 +118,9 @@ struct call_work {
 	struct phx_list node;
 	// 1 = done or gone (the object may have ended), 0 = call again.
 	int (*step)(struct call_work *work);
-	struct phx_pack *pack;	    // in a small pool block
-	struct phx_image_copy copy; // of a private message into the receive heap
+	struct phx_pack *pack;	      // in a small pool block
+	struct phx_image_copy copy;   // of a private message into the receive heap
+	const struct message *placed; // that message, of a call
 };
 
 enum call_state { CALL_FREE, CALL_PACK, CALL_QUEUED, CALL_SENT };

@@ -33,10 +33,11 @@ void memory_block_put(struct memory_pool *pool, void *block, size_t size);
 
 // What one application has out of a pool, with a quota: hand &account.pool to lib/schema.
 struct memory_account {
-	struct phx_block_pool pool; // first: the callbacks find the account from it
-	struct memory_pool *memory; // [worker] changes when the session moves
-	_Atomic uint64_t bytes;	    // [worker>ctl]
-	_Atomic uint64_t refused;   // [worker>ctl]
+	struct phx_block_pool pool;	// first: the callbacks find the account from it
+	struct memory_pool *memory;	// [worker] changes when the session moves
+	_Atomic uint64_t bytes;		// [worker>ctl]
+	_Atomic uint64_t refused;	// [worker>ctl]
+	_Atomic uint64_t landing_bytes; // [worker>ctl] see core/landing.h; not in `bytes`
 	uint64_t quota;
 };
 void memory_account_init(

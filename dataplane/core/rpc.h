@@ -37,6 +37,11 @@ void call_reply(
 // End a client call whose announced reply lies complete and checked in call->in.block: the image,
 // then in_meta_len bytes of metadata. call->reply_status is its status.
 void call_complete_block(struct call *call);
+// The same before the chain has seen it; it may lie in call->in.landing.
+void call_reply_block(struct call *call);
+// May a policy deny, hold or rewrite what this session receives here? Then it must not lie where
+// the application can read it.
+bool session_judges(const struct session *session, unsigned point);
 
 // All outgoing bytes of a zombie are out of use.
 void call_unpinned(struct call *call);

@@ -22,6 +22,8 @@ bool chained_request_in(struct rcall *rcall, const struct chain *chain, const vo
 // A reply on its way to the application; call->held_reply keeps it when it is held.
 bool chained_reply_in(struct call *call, const struct chain *chain,
 	const struct call_status *status, const struct reply_view *view);
+// The same for one that lies complete in call->in, whose status is call->reply_status.
+void chained_reply_block(struct call *call, const struct chain *chain);
 // The call ends: forget its held reply.
 void chained_reply_drop(struct call *call);
 

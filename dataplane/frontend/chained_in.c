@@ -5,6 +5,7 @@
 
 #include "dataplane/frontend/complete.h"
 #include "dataplane/frontend/pack.h"
+#include "dataplane/frontend/place.h"
 #include "dataplane/frontend/serve.h"
 #include "dataplane/frontend/settle.h"
 
@@ -34,12 +35,16 @@ static void view_drop(struct session *session, struct message *view)
 		phx_image_release(&view->image, &session->account.pool);
 }
 
-// Move the view into a message that owns everything. -ENOMEM: the view has been dropped.
-static int view_keep(struct session *session, struct message *view, struct message *out)
+// Move the view into a message that owns everything, except bytes that stay where they are anyway
+// (stable). -ENOMEM: the view has been dropped.
+static int view_keep(
+	struct session *session, struct message *view, bool stable, struct message *out)
 {
 	struct message meta;
-	int rc = view->image.borrowed ? phx_image_own(&view->image, &session->account.pool) : 0;
+	int rc = 0;
 
+	if (view->image.borrowed && !stable)
+		rc = phx_image_own(&view->image, &session->account.pool);
 	if (rc == 0)
 		rc = message_store(session, &meta, NULL, 0, 0, view->extra, view->meta_len);
 	if (rc != 0) {
@@ -56,6 +61,17 @@ static int view_keep(struct session *session, struct message *view, struct messa
 
 static int request_settle_step(struct call_work *work);
 
+static bool is_large(const struct message *message)
+{
+	return message->image.total_len > PHX_BLOCK_LARGE || message->image.block_count > 1;
+}
+
+// Does it lie in a block of its own, or a landing, until it is delivered?
+static bool request_is_stable(const struct rcall *r)
+{
+	return r->has_block || r->in.landing != NULL;
+}
+
 // The request lies in rcall->message.
 static void request_go(struct rcall *r, int settled)
 {
@@ -64,6 +80,8 @@ static void request_go(struct rcall *r, int settled)
 	} else if (settled == 0) {
 		r->work.step = request_settle_step;
 		session_work_add(r->session, &r->work);
+	} else if (is_large(&r->message) || r->message.image.borrowed) {
+		place_request(r);
 	} else {
 		serve_private(r);
 	}
@@ -74,10 +92,9 @@ static int request_settle_step(struct call_work *work)
 	struct rcall *r = phx_container_of(work, struct rcall, work);
 	int rc = settle_step(r->session, work, &r->message, r->schema);
 
-	if (rc == 0)
-		return 0;
-	request_go(r, rc);
-	return 1;
+	if (rc != 0)
+		request_go(r, rc);
+	return rc != 0;
 }
 
 static void request_resume(void *owner, const struct chain_item *item)
@@ -88,15 +105,19 @@ static void request_resume(void *owner, const struct chain_item *item)
 		serve_refuse(r, &item->status);
 	else if (r->message.rewritten)
 		request_go(r, settle_start(r->session, &r->work, &r->message, r->schema, r->input));
-	else
-		serve_private(r);
+	else if (r->has_block && r->in.landing == NULL) { // it has been in its block all along
+		message_release(r->session, &r->message);
+		serve_ready(r);
+	} else {
+		request_go(r, 1);
+	}
 }
 
 static PHX_COLD void request_hold(struct rcall *r, struct message *view)
 {
 	struct worker *worker = r->session->worker;
 
-	if (view_keep(r->session, view, &r->message) != 0) {
+	if (view_keep(r->session, view, request_is_stable(r), &r->message) != 0) {
 		chain_unhold(worker, &r->policy);
 		serve_refuse(r, &no_room);
 		return;
@@ -104,10 +125,12 @@ static PHX_COLD void request_hold(struct rcall *r, struct message *view)
 	chain_hold_moved(&r->policy, &r->message);
 }
 
-static PHX_COLD void request_rewritten(struct rcall *r, struct message *view)
+static PHX_COLD void request_kept(struct rcall *r, struct message *view)
 {
-	if (view_keep(r->session, view, &r->message) != 0)
+	if (view_keep(r->session, view, request_is_stable(r), &r->message) != 0)
 		serve_refuse(r, &no_room);
+	else if (!r->message.rewritten) // judged in its landing
+		request_go(r, 1);
 	else
 		request_go(r, settle_start(r->session, &r->work, &r->message, r->schema, r->input));
 }
@@ -122,12 +145,14 @@ bool chained_request_in(struct rcall *r, const struct chain *chain, const void *
 	chained_rcall_item(r, r->input, request_resume, &item);
 	item.message = &view;
 	r->state = RCALL_WAITING;
-	chain_run(r->session->worker, chain, POINT_REQUEST_IN, &item, 1);
+	item.verdict = CHAIN_PASS;
+	if (phx_likely(chain != NULL)) // else it was detached while the message landed
+		chain_run(r->session->worker, chain, POINT_REQUEST_IN, &item, 1);
 	switch (item.verdict) {
 	case CHAIN_PASS:
-		if (phx_likely(!view.rewritten))
+		if (phx_likely(!view.rewritten && r->in.landing == NULL))
 			return true;
-		request_rewritten(r, &view);
+		request_kept(r, &view);
 		break;
 	case CHAIN_DENY:
 		view_drop(r->session, &view);
@@ -169,6 +194,7 @@ static void reply_deny(struct call *call, const struct call_status *status)
 {
 	struct call_status st = *status;
 
+	place_drop(call);
 	st.executed = PHX_EXECUTED_YES;
 	call_complete(call, &st, NULL);
 }
@@ -179,12 +205,13 @@ static int reply_keep(
 {
 	struct phx_block_pool *pool = &call->session->account.pool;
 	struct held_reply *h = pool->get(pool, PHX_BLOCK_SMALL);
+	bool stable = call->in.has_block;
 
 	if (h == NULL) {
 		view_drop(call->session, view);
 		return -ENOMEM;
 	}
-	if (view_keep(call->session, view, &h->message) != 0) {
+	if (view_keep(call->session, view, stable, &h->message) != 0) {
 		pool->put(pool, h, PHX_BLOCK_SMALL);
 		return -ENOMEM;
 	}
@@ -203,22 +230,26 @@ static void reply_go(struct call *call)
 {
 	struct held_reply *h = call->held_reply;
 	struct session *session = call->session;
-	struct iovec iov[PHX_LIMIT_GATHER_MAX];
+	struct iovec iov;
 	struct reply_view view = {
-		.iov = iov,
+		.iov = &iov,
+		.iov_count = h->has_message,
 		.msg_len = (uint32_t)h->message.image.total_len,
 		.has_message = h->has_message,
 		.meta = h->message.extra,
 		.meta_len = h->message.meta_len,
 	};
-	uint64_t covered;
 
-	view.iov_count = phx_image_iov(
-		&h->message.image, NULL, 0, view.msg_len, iov, (int)PHX_ARRAY_LEN(iov), &covered);
-	if (phx_unlikely(covered != view.msg_len)) {
-		reply_deny(call, &no_room); // larger than any frame: see chained_reply_block()
+	if (call->in.has_block && call->in.landing == NULL && h->message.image.borrowed) {
+		call_complete_block(call); // it has been in its block all along
 		return;
 	}
+	if (call->in.has_block || is_large(&h->message)) {
+		call->reply_status = h->status;
+		place_reply(call, &h->message);
+		return;
+	}
+	iov = (struct iovec){h->message.image.block0, view.msg_len};
 	call->held_reply = NULL; // read by the completion, so it goes after it
 	call_complete(call, &h->status, &view);
 	held_free(session, h);
@@ -266,14 +297,31 @@ static void reply_in_resume(void *owner, const struct chain_item *item)
 		reply_passed(call);
 }
 
-bool chained_reply_in(struct call *call, const struct chain *chain,
-	const struct call_status *status, const struct reply_view *reply)
+// What is not simply passed on. The view has been judged.
+static PHX_COLD void reply_verdict(struct call *call, struct chain_item *item,
+	const struct call_status *status, bool has_message)
 {
-	struct worker *worker = call->session->worker;
-	struct message view;
-	struct chain_item item = {
+	struct message *view = item->message;
+
+	if (item->verdict == CHAIN_DENY) {
+		view_drop(call->session, view);
+		reply_deny(call, &item->status);
+	} else if (reply_keep(call, view, status, has_message) != 0) {
+		chain_unhold(call->session->worker, &call->policy);
+		reply_deny(call, &no_room);
+	} else if (item->verdict == CHAIN_HOLD) {
+		chain_hold_moved(&call->policy, &call->held_reply->message);
+	} else {
+		reply_passed(call);
+	}
+}
+
+static void reply_run(
+	struct call *call, const struct chain *chain, struct message *view, struct chain_item *item)
+{
+	*item = (struct chain_item){
 		.session = call->session,
-		.message = &view,
+		.message = view,
 		.schema = call->schema,
 		.type = call->output,
 		.service = call->service_name,
@@ -283,23 +331,40 @@ bool chained_reply_in(struct call *call, const struct chain *chain,
 		.resume = reply_in_resume,
 		.owner = call,
 	};
+	chain_run(call->session->worker, chain, POINT_REPLY_IN, item, 1);
+}
+
+void chained_reply_block(struct call *call, const struct chain *chain)
+{
+	const uint8_t *base = call->in.landing;
+	struct chain_item item = {.verdict = CHAIN_PASS};
+	struct message view;
+
+	if (base == NULL)
+		base = session_recv_address(call->session, call->in.block);
+	view_fill(&view, base, call->in.total, base + phx_align_up(call->in.total, 8),
+		call->in_meta_len);
+	item.message = &view;
+	if (chain_runs(chain, POINT_REPLY_IN))
+		reply_run(call, chain, &view, &item);
+	if (item.verdict == CHAIN_PASS && !view.rewritten && call->in.landing == NULL)
+		call_complete_block(call);
+	else
+		reply_verdict(call, &item, &call->reply_status, true);
+}
+
+bool chained_reply_in(struct call *call, const struct chain *chain,
+	const struct call_status *status, const struct reply_view *reply)
+{
+	struct chain_item item;
+	struct message view;
 
 	assert(reply->iov_count <= 1);
 	view_fill(&view, reply->iov_count != 0 ? reply->iov[0].iov_base : NULL, reply->msg_len,
 		reply->meta, reply->meta_len);
-	chain_run(worker, chain, POINT_REPLY_IN, &item, 1);
+	reply_run(call, chain, &view, &item);
 	if (phx_likely(item.verdict == CHAIN_PASS && !view.rewritten))
 		return true;
-	if (item.verdict == CHAIN_DENY) {
-		view_drop(call->session, &view);
-		reply_deny(call, &item.status);
-	} else if (reply_keep(call, &view, status, reply->has_message) != 0) {
-		chain_unhold(worker, &call->policy);
-		reply_deny(call, &no_room);
-	} else if (item.verdict == CHAIN_HOLD) {
-		chain_hold_moved(&call->policy, &call->held_reply->message);
-	} else {
-		reply_passed(call);
-	}
+	reply_verdict(call, &item, status, reply->has_message);
 	return false;
 }

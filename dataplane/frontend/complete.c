@@ -207,6 +207,16 @@ void call_reply(struct call *call, const struct call_status *status, const struc
 	call_complete(call, status, reply);
 }
 
+void call_reply_block(struct call *call)
+{
+	const struct chain *chain = session_chain(call->session);
+
+	if (phx_unlikely(chain_runs(chain, POINT_REPLY_IN) || call->in.landing != NULL))
+		chained_reply_block(call, chain);
+	else
+		call_complete_block(call);
+}
+
 static void block_put(struct call *call)
 {
 	struct session_queue *q = call->queue;

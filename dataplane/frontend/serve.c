@@ -2,6 +2,7 @@
 // Server calls: table, delivery with room rules, replies, cancellation. See serve.h, core/call.h.
 #include "dataplane/frontend/serve.h"
 
+#include "dataplane/core/landing.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -104,6 +105,8 @@ static void rcall_free(struct rcall *r, bool by_cancel)
 		pack_drop(session, &r->work);
 	phx_list_del(&r->work.node);
 	message_release(session, &r->message);
+	session_recv_cancel(&r->in.waiter);
+	landing_put(&session->account, &r->in);
 	if (r->has_block)
 		recv_free(session, r->block);
 	r->has_block = false;
@@ -283,6 +286,7 @@ void serve_private(struct rcall *r)
 	if (r->has_block) // what lies there is not what goes on
 		recv_free(r->session, r->block);
 	r->has_block = false;
+	landing_put(&r->session->account, &r->in);
 	r->msg_len = (uint32_t)r->message.image.total_len;
 	serve_ready(r);
 }
@@ -294,10 +298,12 @@ static PHX_NOINLINE bool request_judge(struct rcall *r, const struct chain *chai
 	const uint8_t *base = iov_count != 0 ? iov[0].iov_base : NULL;
 
 	assert(iov_count <= 1);
-	if (r->has_block) {
+	if (r->has_block)
 		base = session_recv_address(r->session, r->block);
+	if (r->in.landing != NULL)
+		base = r->in.landing;
+	if (r->has_block || r->in.landing != NULL)
 		meta = base + phx_align_up(r->msg_len, 8);
-	}
 	return chained_request_in(r, chain, base, r->msg_len, meta);
 }
 
@@ -324,7 +330,7 @@ void rcall_deliver(struct rcall *r, const struct iovec *iov, int iov_count, uint
 	r->meta_len = meta_len;
 	if (r->deadline_ns != UINT64_MAX)
 		timer_start(&session->worker->timers, &r->timer, r->deadline_ns, rcall_deadline);
-	if (phx_unlikely(chain_runs(chain, POINT_REQUEST_IN)) &&
+	if (phx_unlikely(chain_runs(chain, POINT_REQUEST_IN) || r->in.landing != NULL) &&
 		!request_judge(r, chain, iov, iov_count, meta))
 		return;
 	if (phx_likely(!r->has_block && phx_list_empty(&r->queue->waiting)) &&
@@ -456,45 +462,4 @@ void rcall_cancel(struct rcall *r, enum phx_reason reason)
 		return;
 	}
 	rcall_free(r, true);
-}
-
-bool rcall_unhold(struct rcall *r)
-{
-	if (r->policy.hold == NULL)
-		return false;
-	chain_unhold(r->session->worker, &r->policy);
-	return true;
-}
-
-// Answer for an application that is gone.
-static void rcall_close(struct rcall *r, enum phx_executed executed)
-{
-	phx_list_del(&r->node); // of those that wait for room
-	message_release(r->session, &r->message);
-	r->reply_inline = true;
-	r->status = (struct call_status){
-		.code = PHX_UNAVAILABLE,
-		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
-		.executed = (uint8_t)executed,
-		.reason = PHX_REASON_APP_GONE,
-	};
-	r->state = RCALL_REPLYING;
-	rcall_send(r);
-}
-
-void serve_close(struct session *session)
-{
-	for (uint32_t i = 0; i < session->rcall_size; i++) {
-		struct rcall *r = session->rcalls[i];
-		bool packing = r->work.pack != NULL;
-		bool held = rcall_unhold(r);
-
-		if (packing)
-			pack_reply_abort(r);
-		if (r->state == RCALL_FREE || (r->state == RCALL_REPLYING && !held && !packing))
-			continue; // its reply is on its way
-		rcall_close(r, packing			     ? PHX_EXECUTED_YES
-			       : r->state == RCALL_DELIVERED ? PHX_EXECUTED_MAYBE
-							     : PHX_EXECUTED_NO);
-	}
 }

@@ -392,6 +392,11 @@ const struct chain *session_chain(const struct session *session)
 	return chain_current(session->worker, session->config.chain_slot);
 }
 
+bool session_judges(const struct session *session, unsigned point)
+{
+	return chain_judges(session_chain(session), point);
+}
+
 struct worker *session_worker(const struct session *session)
 {
 	return session->worker;

@@ -170,13 +170,14 @@ static void reply_room(struct recv_waiter *waiter, uint32_t offset, enum phx_rea
 {
 	struct call *call = phx_container_of(waiter, struct call, in.waiter);
 
-	if (offset == 0) {
+	if (offset == 0)
 		reply_refused(call, reason);
-		return;
-	}
-	call->in.block = offset;
-	call->in.has_block = true;
-	grant_send(call);
+	else if (incoming_room(&call->in, call->session, offset,
+			 (uint32_t)phx_align_up(call->in.total, 8) + call->in.meta_len,
+			 POINT_REPLY_IN) != 0)
+		reply_refused(call, PHX_REASON_NO_MEMORY);
+	else
+		grant_send(call);
 }
 
 // 0, -EPROTO, -ENOMEM.
@@ -237,7 +238,7 @@ static void reply_block_protobuf(struct call *call)
 	uint8_t *buf;
 	uint32_t len;
 	int rc = message_decode(call->schema, call->output, call->session,
-		session_recv_address(call->session, call->in.block), call->in.total, &buf, &len);
+		incoming_base(&call->in, call->session), call->in.total, &buf, &len);
 
 	call->in.meta = NULL; // read by the completion
 	incoming_drop(&call->in, call->session);
@@ -259,7 +260,7 @@ static void reply_block_protobuf(struct call *call)
 static void reply_meta_put(struct call *call)
 {
 	struct incoming *in = &call->in;
-	uint8_t *base = session_recv_address(call->session, in->block);
+	uint8_t *base = incoming_base(in, call->session);
 
 	if (in->meta == NULL)
 		return;
@@ -283,7 +284,7 @@ static int reply_check_step(struct call_work *work)
 		return 1;
 	}
 	reply_meta_put(call);
-	call_complete_block(call);
+	call_reply_block(call);
 	return 1;
 }
 

@@ -3,6 +3,8 @@
 // the whole is checked before anybody sees it. Both ends use this. Worker thread.
 #include "dataplane/link/link.h"
 
+#include "dataplane/core/landing.h"
+
 #include "lib/schema/validate.h"
 
 #include <stdlib.h>
@@ -14,7 +16,25 @@ void *incoming_sink(
 		f->payload_len > in->total - in->received)
 		return NULL;
 	in->sink = link;
-	return session_recv_address(session, in->block) + in->received;
+	return incoming_base(in, session) + in->received;
+}
+
+int incoming_room(struct incoming *in, struct session *session, uint32_t block, uint32_t size,
+	enum policy_point point)
+{
+	if (session_judges(session, point) &&
+		landing_get(session_account(session), in, size) != 0) {
+		session_recv_free(session, block);
+		return -ENOMEM;
+	}
+	in->block = block;
+	in->has_block = true;
+	return 0;
+}
+
+uint8_t *incoming_base(const struct incoming *in, struct session *session)
+{
+	return in->landing != NULL ? in->landing : session_recv_address(session, in->block);
 }
 
 bool incoming_landed(struct incoming *in, const struct phx_frame *f)
@@ -38,6 +58,7 @@ void incoming_drop(struct incoming *in, struct session *session)
 	in->validate = NULL;
 	if (in->has_block)
 		session_recv_free(session, in->block);
+	landing_put(session_account(session), in);
 	in->has_block = false;
 	in->active = false;
 	free(in->meta);
@@ -57,8 +78,8 @@ int incoming_check(struct incoming *in, struct session *session, const struct ph
 		in->validate = pool->get(pool, PHX_BLOCK_LARGE);
 		if (in->validate == NULL)
 			return -ENOMEM;
-		phx_validate_start(in->validate, schema, type,
-			session_recv_address(session, in->block), in->total, &lim);
+		phx_validate_start(
+			in->validate, schema, type, incoming_base(in, session), in->total, &lim);
 	}
 	rc = phx_validate_run(in->validate, &work);
 	if (rc == 0)

@@ -270,6 +270,12 @@ void rchannel_expire(struct link_table *table);
 // Where the payload of a chunk goes; NULL: it does not belong there.
 void *incoming_sink(
 	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f);
+// Room for the whole has been found: its block, and memory of our own where a policy judges it
+// first. -ENOMEM: the block has been given back.
+int incoming_room(struct incoming *in, struct session *session, uint32_t block, uint32_t size,
+	enum policy_point point);
+// Where it lies.
+uint8_t *incoming_base(const struct incoming *in, struct session *session);
 // A chunk landed; true when the message is complete.
 bool incoming_landed(struct incoming *in, const struct phx_frame *f);
 // One step of checking the complete message in place. 1 = canonical, 0 = call again, -EPROTO,

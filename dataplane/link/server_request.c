@@ -3,6 +3,8 @@
 // is checked before use. Worker thread, hot.
 #include "dataplane/link/server.h"
 
+#include "dataplane/core/landing.h"
+
 #include "lib/schema/metadata.h"
 
 #include <stdlib.h>
@@ -56,7 +58,8 @@ static void request_gathered(struct rcall *r, const struct iovec *iov, int n, ui
 	uint32_t at = 0;
 	int rc;
 
-	if (meta_len == 0 && rcall_take_image(r, iov, n, len) == 0) {
+	if (meta_len == 0 && !session_judges(r->session, POINT_REQUEST_IN) &&
+		rcall_take_image(r, iov, n, len) == 0) {
 		rc = body_validate(
 			r->schema, r->input, session_recv_address(r->session, r->block), len);
 		if (rc == 1)
@@ -148,13 +151,13 @@ static void request_room(struct recv_waiter *waiter, uint32_t offset, enum phx_r
 	struct rcall *r = phx_container_of(waiter, struct rcall, in.waiter);
 
 	(void)reason;
-	if (offset == 0) {
+	if (offset == 0 || incoming_room(&r->in, r->session, offset,
+				   (uint32_t)phx_align_up(r->in.total, 8) + r->meta_len,
+				   POINT_REQUEST_IN) != 0) {
 		r->in.active = false;
 		rcall_bad(r, -ENOMEM);
 		return;
 	}
-	r->in.block = offset;
-	r->in.has_block = true;
 	request_grant(r);
 }
 
@@ -271,6 +274,25 @@ void *server_sink(struct link *link, const struct phx_frame *f)
 	return r != NULL ? incoming_sink(&r->in, link, r->session, f) : NULL;
 }
 
+// A decoded request, its size a multiple of 8, that a policy judges first.
+static void request_decoded(struct rcall *r, uint8_t *take_image, uint32_t len)
+{
+	int rc = landing_get(session_account(r->session), &r->in, len + r->meta_len);
+
+	if (rc == 0) {
+		memcpy(r->in.landing, take_image, len);
+		if (r->meta_len != 0)
+			memcpy(r->in.landing + len, r->in_meta, r->meta_len);
+	}
+	free(take_image);
+	free(r->in_meta);
+	r->in_meta = NULL;
+	if (rc != 0)
+		rcall_bad(r, rc);
+	else
+		rcall_deliver(r, NULL, 0, len, NULL, r->meta_len);
+}
+
 static void request_complete(struct rcall *r)
 {
 	const void *meta = r->in_meta;
@@ -280,7 +302,7 @@ static void request_complete(struct rcall *r)
 	int rc;
 
 	if (!r->in.encoded) {
-		uint8_t *base = session_recv_address(r->session, r->in.block);
+		uint8_t *base = incoming_base(&r->in, r->session);
 
 		r->block = r->in.block;
 		r->has_block = true;
@@ -293,11 +315,15 @@ static void request_complete(struct rcall *r)
 		return;
 	}
 	r->peer_image = false;
-	rc = message_decode(r->schema, r->input, r->session,
-		session_recv_address(r->session, r->in.block), r->in.total, &buf, &len);
+	rc = message_decode(r->schema, r->input, r->session, incoming_base(&r->in, r->session),
+		r->in.total, &buf, &len);
 	incoming_drop(&r->in, r->session);
 	if (rc < 0) {
 		rcall_bad(r, rc);
+		return;
+	}
+	if (session_judges(r->session, POINT_REQUEST_IN)) {
+		request_decoded(r, buf, len);
 		return;
 	}
 	// Decoded images of any size, a multiple of 8, go through a block of their own.

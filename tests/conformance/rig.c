@@ -192,6 +192,7 @@ static void app_end(struct rig *rig, struct rig_app *app)
 	assert_true(session_is_quiet(app->session));
 	// Every snapshot, held or kept message has been given back.
 	assert_int_equal(atomic_load(&app->session->account.bytes), 0);
+	assert_int_equal(atomic_load(&app->session->account.landing_bytes), 0);
 	chain_session_remove(rig->host, app->session->config.chain_slot);
 	close(app->session->config.doorbell_fd);
 	session_destroy(app->session);

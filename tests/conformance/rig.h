@@ -103,6 +103,8 @@ struct rig_done *rig_done(struct rig *rig, uint32_t slot);
 void rig_answer(struct rig *rig, uint32_t i, const char *text, unsigned code);
 // The link between the two is lost.
 void rig_lose_link(struct rig *rig);
+// Are there 64 of these bytes in a row in what the application can read of its receive heap?
+bool rig_can_read(const struct rig_app *app, char byte);
 // The application dies.
 void rig_close(struct rig_app *app);
 

@@ -319,6 +319,16 @@ void rig_answer(struct rig *rig, uint32_t i, const char *text, unsigned code)
 	entry_put(app, &e, NULL, 0);
 }
 
+bool rig_can_read(const struct rig_app *app, char byte)
+{
+	const uint8_t *p = app->dp + RIG_HEAP_AT, *end = p + RIG_HEAP;
+	unsigned run = 0;
+
+	for (; p != end && run < 64; p++)
+		run = *p == (uint8_t)byte ? run + 1 : 0;
+	return run == 64;
+}
+
 unsigned rig_app_run(struct rig_app *app)
 {
 	struct comp c;

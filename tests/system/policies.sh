@@ -29,7 +29,7 @@ for workers in 1 2; do
 	wait_for 10 grep -q ready "$scratch/server.log"
 	calls 5000 -c 32
 	calls 500 -c 8 --size 8192 --reply 8192
-	calls 20 -c 2 --reply 200000
+	calls 20 -c 2 --size 1048576 --reply 200000
 	stop server
 	stop dataplane
 	[ "$status" = 0 ] || fail "the dataplane ended with $status"

@@ -80,6 +80,9 @@ static int push_check(
 	if (api->config.standalone)
 		return phx_ctl_error_set(e, PHX_FAILED_PRECONDITION,
 			"the dataplane was started with --standalone and has its rules from there");
+	if (d->generation == 0)
+		return phx_ctl_error_set(e, PHX_INVALID_ARGUMENT,
+			"document.generation: a pushed document has one above 0");
 	if (now == NULL || d->generation > now->generation)
 		return 0;
 	(void)phx_ctl_error_set(e, PHX_ABORTED, "generation %llu %s, %llu is in force",

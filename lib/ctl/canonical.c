@@ -24,7 +24,7 @@ static const struct phx_ctl_param document_fields[] = {
 		.required = true,
 		.min = PHX_CTL_DOCUMENT_VERSION,
 		.max = PHX_CTL_DOCUMENT_VERSION},
-	{.name = "generation", .type = PHX_CTL_GENERATION, .required = true},
+	{.name = "generation", .type = PHX_CTL_GENERATION},
 	LIST_OF("attach", PHX_LIMIT_RULES_MAX, phx_ctl_attach_rule_fields),
 	LIST_OF("register", PHX_LIMIT_RULES_MAX, phx_ctl_register_rule_fields),
 	LIST_OF("listeners", PHX_LIMIT_LISTENERS_MAX, phx_ctl_listener_fields),
@@ -184,14 +184,25 @@ int phx_ctl_canonical_make(
 	return 0;
 }
 
+int phx_ctl_document_check(json_t *json, const char *prefix, struct phx_ctl_error *e)
+{
+	json_t *canonical = NULL;
+	int rc = phx_ctl_canonical_make(json, prefix, &canonical, e);
+
+	json_decref(canonical);
+	return rc;
+}
+
 int phx_ctl_canonical_digest(json_t *canonical, char out_digest[PHX_CTL_DIGEST_BYTES])
 {
 	static const uint8_t key[16] = "phoenix-document"; // a checksum, no secret
 	json_t *rest = json_copy(canonical);
 	char *text = NULL;
 
-	if (rest != NULL && json_object_del(rest, "generation") == 0)
+	if (rest != NULL) {
+		(void)json_object_del(rest, "generation"); // it may have none
 		text = json_dumps(rest, JSON_COMPACT);
+	}
 	json_decref(rest);
 	if (text == NULL)
 		return -ENOMEM;

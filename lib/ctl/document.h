@@ -9,7 +9,8 @@
 //                  "peers":["rack1"]}],
 //    "peers":[{"name":"rack1","network":"10.0.0.0/24"}]}
 // Rules are checked in order, the first that matches decides, no match denies. Sections
-// may be absent when empty. Names are unique within a section. Immutable once parsed: any
+// may be absent when empty, and so may the generation: what operators keep in files has none.
+// Names are unique within a section. Immutable once parsed: any
 // thread may read; strings belong to the document.
 #pragma once
 
@@ -69,7 +70,7 @@ struct phx_ctl_listener_entry {
 };
 
 struct phx_ctl_document {
-	uint64_t generation;
+	uint64_t generation; // 0: none
 	const struct phx_ctl_attach_rule *attach;
 	size_t attach_count;
 	const struct phx_ctl_register_rule *registers;
@@ -82,11 +83,21 @@ struct phx_ctl_document {
 	json_t *json;			   // canonical form; borrow it
 };
 
+// Check json (borrowed) alone: form, ranges, unique names, not what it refers to. prefix ("" or
+// "config.") opens the paths in errors. 0; -EINVAL with e set; -ENOMEM.
+int phx_ctl_document_check(json_t *json, const char *prefix, struct phx_ctl_error *e);
+
 // Check json (borrowed) and build the structures. prefix ("" or "document.") opens the
 // paths in errors. 0; -EINVAL with e set; -ENOMEM with e set to INTERNAL.
 int phx_ctl_document_parse(json_t *json, const char *prefix, struct phx_ctl_document **out_document,
 	struct phx_ctl_error *e);
 void phx_ctl_document_destroy(struct phx_ctl_document *d);
+
+// Read a document from a file: one JSON object within the limits of a request; it is not
+// checked further. 0 and a new reference; -EINVAL what it says is no JSON, -E2BIG, -ENOMEM or
+// what opening and reading returned, with e set (NOT_FOUND, FAILED_PRECONDITION, PARSE with
+// line and column).
+int phx_ctl_document_read(const char *path, json_t **out_json, struct phx_ctl_error *e);
 
 // The canonical text, one line and a newline: sections and members in fixed order,
 // listeners and peers by name, nothing that is empty. Parsing and printing it again gives

@@ -219,6 +219,16 @@ static void push_wrong_document_changes_nothing(void **state)
 	assert_int_equal(r->told, 7);
 }
 
+static void push_without_generation_is_refused(void **state)
+{
+	struct rig *r = *state;
+
+	serve(r, NULL);
+	ask(r, "rules.push", json_pack("{s:{s:i}}", "document", "version", 1));
+	assert_int_equal(r->error.code, PHX_INVALID_ARGUMENT);
+	assert_null(rules_current(r->config.rules));
+}
+
 static void push_to_a_standalone_dataplane_is_refused(void **state)
 {
 	struct rig *r = *state;
@@ -246,6 +256,7 @@ int main(void)
 		T(push_older_generation_is_refused),
 		T(push_other_content_of_same_generation_is_refused),
 		T(push_wrong_document_changes_nothing),
+		T(push_without_generation_is_refused),
 		T(push_to_a_standalone_dataplane_is_refused),
 	};
 

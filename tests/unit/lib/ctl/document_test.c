@@ -108,7 +108,6 @@ static void parse_bad_documents_are_refused_with_the_field(void **state)
 	(void)state;
 	expect_refused("{\"generation\":\"1\"}", "document.version");
 	expect_refused("{\"version\":2,\"generation\":\"1\"}", "document.version");
-	expect_refused("{\"version\":1}", "document.generation");
 	expect_refused("{\"version\":1,\"generation\":1}", "document.generation");
 	expect_refused("{\"version\":1,\"generation\":\"1\",\"attch\":[]}", "document.attch");
 	expect_refused("{\"version\":1,\"generation\":\"1\",\"attach\":[{\"name\":\"a\"}]}",
@@ -135,13 +134,17 @@ static void digest_ignores_the_generation_only(void **state)
 	struct phx_ctl_document *b = parse("{\"version\":1,\"generation\":\"2\",\"attach\":[]}");
 	struct phx_ctl_document *c = parse("{\"version\":1,\"generation\":\"1\",\"attach\":["
 					   "{\"name\":\"a\",\"action\":\"allow\"}]}");
+	struct phx_ctl_document *without = parse("{\"version\":1}");
 
 	(void)state;
 	assert_string_equal(a->digest, b->digest);
 	assert_string_not_equal(a->digest, c->digest);
+	assert_string_equal(a->digest, without->digest);
+	assert_int_equal(without->generation, 0);
 	phx_ctl_document_destroy(a);
 	phx_ctl_document_destroy(b);
 	phx_ctl_document_destroy(c);
+	phx_ctl_document_destroy(without);
 }
 
 static void find_first_match_decides_and_none_denies(void **state)

@@ -79,11 +79,19 @@ static int start_server(struct program *p, char *why, size_t why_size)
 	return loop_add(p->loop, &p->source);
 }
 
+static int open_state(struct program *p, const struct options *o, char *why, size_t why_size)
+{
+	struct store *store;
+	int rc = store_file_open(
+		o->statedir != NULL ? o->statedir : p->rundir, &store, why, why_size);
+
+	return rc != 0 ? rc : state_open(&p->control.state, store, o->config, why, why_size);
+}
+
 // The socket comes first: its lock keeps a second instance away from the journal.
 static int run(struct program *p, const struct options *o)
 {
 	char why[WHY_BYTES] = "";
-	struct store *store;
 	int rc, code = 0;
 
 	rc = phx_ctl_rundir_make(
@@ -99,10 +107,7 @@ static int run(struct program *p, const struct options *o)
 		code = fail("control socket", why, rc);
 		goto destroy_loop;
 	}
-	rc = store_file_open(
-		o->statedir != NULL ? o->statedir : p->rundir, &store, why, sizeof(why));
-	if (rc == 0)
-		rc = state_open(&p->control.state, store, why, sizeof(why));
+	rc = open_state(p, o, why, sizeof(why));
 	if (rc != 0) {
 		code = fail("state", why, rc == -EEXIST ? -EIO : rc);
 		goto destroy_server;

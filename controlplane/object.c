@@ -1,32 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Named objects of the intent (listeners, peers): list, add and remove.
 #include "controlplane/control.h"
-
-#include "lib/base/compiler.h"
-
-#include <stdio.h>
-#include <string.h>
-
-#define KEY_BYTES 96
-
-static bool key_name(const char *key, const char *kind, const char **out_name)
-{
-	size_t len = strlen(kind);
-
-	if (strncmp(key, kind, len) != 0 || key[len] != '/')
-		return false;
-	*out_name = key + len + 1;
-	return true;
-}
+#include "controlplane/section.h"
 
 // Answered from the document: canonical, sorted by name, defaults left out.
 void control_object_list(struct control *c, struct phx_ctl_call *call, const char *kind)
 {
-	char section[16];
-	json_t *rows;
+	const char *section = section_of_noun(kind)->name;
+	json_t *rows = json_object_get(c->state.document->json, section);
 
-	(void)snprintf(section, sizeof(section), "%ss", kind);
-	rows = json_object_get(c->state.document->json, section);
 	phx_ctl_call_rows(call, section, rows != NULL ? json_incref(rows) : json_array(),
 		c->state.generation);
 }
@@ -35,14 +17,13 @@ void control_object_add(struct control *c, struct phx_ctl_call *call, const char
 {
 	const char *name = phx_ctl_call_string(call, "name", "");
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
-	char key[KEY_BYTES];
+	char key[SECTION_KEY_BYTES];
 	json_t *changes = json_object();
 	struct state_change probe = {.changes = changes, .dry_run = true};
 	bool changed = true;
 	int rc = 0;
 
-	(void)snprintf(key, sizeof(key), "%s/%s", kind, name);
-	(void)json_object_set_new(changes, key, control_object_of(call));
+	(void)json_object_set_new(changes, section_key(key, kind, name), control_object_of(call));
 	// Saying the same again is success, saying something else is not.
 	if (json_object_get(c->state.keys, key) != NULL)
 		rc = state_commit(&c->state, &probe, &changed, &e);
@@ -66,17 +47,17 @@ void control_object_add(struct control *c, struct phx_ctl_call *call, const char
 void control_object_del(struct control *c, struct phx_ctl_call *call, const char *kind)
 {
 	const char *name = phx_ctl_call_string(call, "name", "");
-	char key[KEY_BYTES];
+	char key[SECTION_KEY_BYTES];
 	json_t *changes, *value;
 	const char *have, *other;
 
-	(void)snprintf(key, sizeof(key), "%s/%s", kind, name);
-	if (json_object_get(c->state.keys, key) == NULL) {
+	if (json_object_get(c->state.keys, section_key(key, kind, name)) == NULL) {
 		json_t *names = json_array();
 
 		json_object_foreach(c->state.keys, have, value)
 		{
-			if (key_name(have, kind, &other))
+			other = section_key_name(have, kind);
+			if (other != NULL)
 				(void)json_array_append_new(names, json_string(other));
 		}
 		control_not_found(call, kind, name, names);

@@ -14,6 +14,9 @@ static const char help[] =
 	"  -i, --instance NAME  NAME of the default run directory (default \"default\")\n"
 	"  --statedir DIR       directory of the journal; set it where the run directory\n"
 	"                       does not outlive a reboot (default: the run directory)\n"
+	"  --config FILE        what operators want, as `config save` wrote it: taken when the\n"
+	"                       journal is empty (default: local users attach, the first\n"
+	"                       owner keeps a service name, nothing listens)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
@@ -21,12 +24,13 @@ static const char help[] =
 	"exit codes: 0 stopped, 1 run time, 2 usage or configuration, 3 instance exists,\n"
 	"4 resources\n";
 
-enum { OPT_RUNDIR = 256, OPT_STATEDIR, OPT_LOG_LEVEL };
+enum { OPT_RUNDIR = 256, OPT_STATEDIR, OPT_CONFIG, OPT_LOG_LEVEL };
 
 static const struct option long_options[] = {
 	{"rundir", required_argument, NULL, OPT_RUNDIR},
 	{"instance", required_argument, NULL, 'i'},
 	{"statedir", required_argument, NULL, OPT_STATEDIR},
+	{"config", required_argument, NULL, OPT_CONFIG},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -56,6 +60,9 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 			break;
 		case OPT_STATEDIR:
 			o.statedir = optarg;
+			break;
+		case OPT_CONFIG:
+			o.config = optarg;
 			break;
 		case OPT_LOG_LEVEL:
 			if (phx_log_level_parse(optarg, &o.log_level) != 0)

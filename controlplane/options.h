@@ -9,6 +9,7 @@ struct options {
 	const char *rundir;   // NULL: not given
 	const char *instance; // NULL: not given
 	const char *statedir; // NULL: the run directory
+	const char *config;   // intent of an empty journal; NULL: the default rules
 	enum phx_log_level log_level;
 };
 

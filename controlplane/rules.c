@@ -2,24 +2,9 @@
 // Edits of the ordered rule lists; used by noun_app.c and noun_service.c.
 #include "controlplane/rules.h"
 
+#include "controlplane/section.h"
+
 #include <string.h>
-
-static bool find_rule(json_t *rules, const char *name, size_t *out_index)
-{
-	json_t *rule;
-	size_t i;
-
-	json_array_foreach(rules, i, rule)
-	{
-		const char *have = json_string_value(json_object_get(rule, "name"));
-
-		if (have != NULL && strcmp(have, name) == 0) {
-			*out_index = i;
-			return true;
-		}
-	}
-	return false;
-}
 
 static void fail_no_rule(struct phx_ctl_call *call, json_t *rules, const char *name)
 {
@@ -65,22 +50,24 @@ void rules_set(struct control *c, struct phx_ctl_call *call, const char *key)
 	const char *name = phx_ctl_call_string(call, "name", "");
 	const char *before = phx_ctl_call_string(call, "before", NULL);
 	json_t *rules = copy_rules(c, key);
-	size_t at = json_array_size(rules), index;
-	bool exists = find_rule(rules, name, &index);
+	int at = (int)json_array_size(rules), index = section_find(rules, name);
+	bool exists = index >= 0;
 
-	if (before != NULL && (strcmp(before, name) == 0 || !find_rule(rules, before, &at))) {
+	if (before != NULL)
+		at = strcmp(before, name) != 0 ? section_find(rules, before) : -1;
+	if (at < 0) {
 		fail_no_rule(call, rules, before);
 		json_decref(rules);
 		return;
 	}
 	if (exists && before == NULL) {
-		(void)json_array_set_new(rules, index, control_object_of(call));
+		(void)json_array_set_new(rules, (size_t)index, control_object_of(call));
 	} else {
 		if (exists)
-			(void)json_array_remove(rules, index);
+			(void)json_array_remove(rules, (size_t)index);
 		if (exists && index < at)
 			at--;
-		(void)json_array_insert_new(rules, at, control_object_of(call));
+		(void)json_array_insert_new(rules, (size_t)at, control_object_of(call));
 	}
 	commit_rules(c, call, key, rules);
 }
@@ -89,13 +76,13 @@ void rules_del(struct control *c, struct phx_ctl_call *call, const char *key)
 {
 	const char *name = phx_ctl_call_string(call, "name", "");
 	json_t *rules = copy_rules(c, key);
-	size_t index;
+	int index = section_find(rules, name);
 
-	if (!find_rule(rules, name, &index)) {
+	if (index < 0) {
 		fail_no_rule(call, rules, name);
 		json_decref(rules);
 		return;
 	}
-	(void)json_array_remove(rules, index);
+	(void)json_array_remove(rules, (size_t)index);
 	commit_rules(c, call, key, rules);
 }

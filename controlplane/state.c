@@ -2,7 +2,7 @@
 // Transactions over the intent; called by the noun files and by reconcile.c.
 #include "controlplane/state.h"
 
-#include "lib/base/compiler.h"
+#include "controlplane/section.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,24 +17,16 @@ static json_t *generation_json(uint64_t generation)
 // The document of keys. New reference; NULL without memory.
 static json_t *make_document(json_t *keys, uint64_t generation)
 {
-	json_t *listeners = json_array();
-	json_t *peers = json_array();
-	json_t *document;
-	const char *key;
-	json_t *value;
+	json_t *document = json_pack("{s:i, s:o}", "version", PHX_CTL_DOCUMENT_VERSION,
+		"generation", generation_json(generation));
+	json_t *rest = sections_document(keys);
+	int rc = document != NULL && rest != NULL ? json_object_update(document, rest) : -1;
 
-	json_object_foreach(keys, key, value)
-	{
-		if (strncmp(key, "listener/", 9) == 0)
-			(void)json_array_append(listeners, value); // lengths are checked below
-		else if (strncmp(key, "peer/", 5) == 0)
-			(void)json_array_append(peers, value);
-	}
-	document = json_pack("{s:i, s:o, s:O*, s:O*, s:o, s:o}", "version",
-		PHX_CTL_DOCUMENT_VERSION, "generation", generation_json(generation), "attach",
-		json_object_get(keys, "attach"), "register", json_object_get(keys, "register"),
-		"listeners", listeners, "peers", peers);
-	return document;
+	json_decref(rest);
+	if (rc == 0)
+		return document;
+	json_decref(document);
+	return NULL;
 }
 
 static int parse_keys(json_t *keys, uint64_t generation, struct phx_ctl_document **out_document,
@@ -98,24 +90,32 @@ static int switch_to(struct state *s, json_t *changes, json_t *take_keys,
 	return 0;
 }
 
-static int store_defaults(struct state *s, struct phx_ctl_error *e)
+// An empty store: take the document of the file, or the default one.
+static int store_first(struct state *s, const char *path, struct phx_ctl_error *e)
 {
-	json_t *defaults = phx_ctl_document_open_default();
-	json_t *changes = json_pack("{s:O, s:O}", "attach", json_object_get(defaults, "attach"),
-		"register", json_object_get(defaults, "register"));
+	json_t *first = path == NULL ? phx_ctl_document_open_default() : NULL;
+	json_t *changes = NULL;
 	struct phx_ctl_document *document;
-	int rc = parse_keys(changes, 1, &document, e);
+	int rc = path == NULL ? 0 : phx_ctl_document_read(path, &first, e);
 
+	if (rc == 0)
+		rc = phx_ctl_document_check(first, "", e);
+	if (rc == 0) {
+		changes = sections_keys(first);
+		rc = parse_keys(changes, 1, &document, e);
+	}
 	if (rc == 0)
 		rc = switch_to(s, changes, json_copy(changes), document, e);
 	json_decref(changes);
-	json_decref(defaults);
+	json_decref(first);
 	return rc;
 }
 
-int state_open(struct state *s, struct store *take_store, char *why, size_t why_size)
+int state_open(struct state *s, struct store *take_store, const char *first_path, char *why,
+	size_t why_size)
 {
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	const char *what = "stored intent";
 	int rc;
 
 	*s = (struct state){.store = take_store};
@@ -124,12 +124,14 @@ int state_open(struct state *s, struct store *take_store, char *why, size_t why_
 		state_close(s);
 		return rc;
 	}
-	if (s->generation == 0)
-		rc = store_defaults(s, &e);
-	else
+	if (s->generation == 0) {
+		what = first_path != NULL ? first_path : "first intent";
+		rc = store_first(s, first_path, &e);
+	} else {
 		rc = parse_keys(s->keys, s->generation, &s->document, &e);
+	}
 	if (rc != 0) {
-		(void)snprintf(why, why_size, "stored intent: %s", e.text);
+		(void)snprintf(why, why_size, "%s: %s", what, e.text);
 		state_close(s);
 	}
 	phx_ctl_error_fini(&e);
@@ -182,6 +184,16 @@ int state_commit(struct state *s, const struct state_change *change, bool *out_c
 	}
 	if (rc == 0)
 		*out_changed = changed;
+	return rc;
+}
+
+int state_check(struct state *s, json_t *changes, struct phx_ctl_document **out_document,
+	struct phx_ctl_error *e)
+{
+	json_t *keys = changed_keys(s->keys, changes);
+	int rc = parse_keys(keys, s->generation + 1, out_document, e);
+
+	json_decref(keys);
 	return rc;
 }
 

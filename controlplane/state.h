@@ -15,9 +15,10 @@ struct state {
 	uint64_t generation;
 };
 
-// Load; an empty store gets the default rules. Takes the store, also on failure. 0 or
-// -errno with why.
-int state_open(struct state *s, struct store *take_store, char *why, size_t why_size);
+// Load; an empty store gets the document of the file first_path, or the default one when that
+// is NULL. Takes the store, also on failure. 0 or -errno with why.
+int state_open(struct state *s, struct store *take_store, const char *first_path, char *why,
+	size_t why_size);
 void state_close(struct state *s);
 
 struct state_change {
@@ -31,6 +32,10 @@ struct state_change {
 // wrong with the document), ABORTED (if_generation), RESOURCE_EXHAUSTED (no space),
 // INTERNAL (other store failures).
 int state_commit(struct state *s, const struct state_change *change, bool *out_changed,
+	struct phx_ctl_error *e);
+
+// The document that changes would make, the caller's. Same errors as state_commit.
+int state_check(struct state *s, json_t *changes, struct phx_ctl_document **out_document,
 	struct phx_ctl_error *e);
 
 // Start the generation above another one (a dataplane was ahead of a lost journal). Same

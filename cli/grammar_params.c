@@ -31,12 +31,17 @@ struct reader {
 
 const struct phx_ctl_param *grammar_positional(const struct phx_ctl_method *m)
 {
+	static const enum phx_ctl_type types[] = {
+		PHX_CTL_GLOB, PHX_CTL_NAME, PHX_CTL_PATH, PHX_CTL_DOCUMENT};
+
 	for (const struct phx_ctl_param *p = m->params; p->name != NULL; p++)
 		if (p->required)
 			return p;
-	if (m->params[0].name != NULL &&
-		(m->params[0].type == PHX_CTL_GLOB || m->params[0].type == PHX_CTL_NAME))
-		return &m->params[0];
+	if (m->params[0].name == NULL)
+		return NULL;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(types); i++)
+		if (m->params[0].type == types[i])
+			return &m->params[0];
 	return NULL;
 }
 
@@ -195,7 +200,8 @@ static int take_word(struct reader *r)
 	const struct phx_ctl_param *p = find_key(r->m, word, false, NULL);
 	const struct phx_ctl_param *positional = r->positional;
 
-	if (word[0] == '{' && (positional == NULL || positional->type != PHX_CTL_OBJECT))
+	if (word[0] == '{' && (positional == NULL || (positional->type != PHX_CTL_OBJECT &&
+							     positional->type != PHX_CTL_DOCUMENT)))
 		return take_json(r);
 	// A name at the end with nothing after it can only be the value without a key.
 	if (p != NULL && !(positional != NULL && bare && last_word && positional != p))

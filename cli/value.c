@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #define NAME_BYTES 256
 #define FILE_BYTES ((size_t)PHX_LIMIT_JSON_IN_BYTES)
@@ -86,6 +87,22 @@ static int to_any(
 	return *out != NULL ? 0 : to_string(p, word, out, e);
 }
 
+// The control plane works in another directory.
+static int to_path(
+	const struct phx_ctl_param *p, const char *word, json_t **out, struct phx_ctl_error *e)
+{
+	char *here;
+
+	if (word[0] == '/' || word[0] == '\0')
+		return to_string(p, word, out, e);
+	here = getcwd(NULL, 0);
+	if (here == NULL)
+		return fail(e, p, "is relative to a directory that has no name");
+	*out = json_sprintf("%s/%s", here, word);
+	free(here);
+	return *out != NULL ? 0 : fail(e, p, "is not UTF-8");
+}
+
 static int to_scalar(
 	const struct phx_ctl_param *p, const char *word, json_t **out, struct phx_ctl_error *e)
 {
@@ -104,9 +121,12 @@ static int to_scalar(
 	case PHX_CTL_ADDRESS:
 	case PHX_CTL_NETWORK:
 		return to_string(p, word, out, e);
+	case PHX_CTL_PATH:
+		return to_path(p, word, out, e);
 	case PHX_CTL_MAP:
 	case PHX_CTL_OBJECT:
 	case PHX_CTL_ARRAY:
+	case PHX_CTL_DOCUMENT:
 		return to_json(p, word, out, e);
 	}
 	return -EINVAL;
@@ -296,6 +316,9 @@ int value_put(json_t *object, const struct phx_ctl_param *p, const char *rest, c
 		word++;
 	else if (word[0] == '@')
 		rc = read_file(word + 1, &text, e);
+	if (rc == 0 && p->type == PHX_CTL_DOCUMENT && text == NULL && rest == NULL &&
+		word[0] != '{')
+		rc = read_file(word, &text, e);
 	if (rc != 0)
 		return rc;
 	if (text != NULL)
@@ -333,6 +356,9 @@ const char *value_hint(const struct phx_ctl_param *p)
 		return "IP:PORT";
 	case PHX_CTL_NETWORK:
 		return "IP/BITS";
+	case PHX_CTL_PATH:
+	case PHX_CTL_DOCUMENT:
+		return "FILE";
 	case PHX_CTL_NUMBER:
 		return "NUMBER";
 	case PHX_CTL_MAP:

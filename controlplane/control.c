@@ -30,6 +30,11 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"peer.list", noun_peer_list},
 	{"peer.add", noun_peer_add},
 	{"peer.del", noun_peer_del},
+	{"config.get", noun_config_get},
+	{"config.save", noun_config_save},
+	{"config.load", noun_config_load},
+	{"config.diff", noun_config_diff},
+	{"config.validate", noun_config_validate},
 	{"link.list", noun_forward},
 	{"link.get", noun_forward},
 	{"channel.list", noun_forward},
@@ -74,6 +79,12 @@ void control_audit(void *arg, const struct phx_ctl_call *call, int error_code)
 
 void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_changes)
 {
+	control_commit_with(c, call, take_changes, json_object());
+}
+
+void control_commit_with(
+	struct control *c, struct phx_ctl_call *call, json_t *take_changes, json_t *take_result)
+{
 	struct state_change change = {
 		.changes = take_changes,
 		.dry_run = phx_ctl_call_bool(call, "dry_run"),
@@ -82,17 +93,21 @@ void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_c
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
 	bool changed;
 
-	if (state_commit(&c->state, &change, &changed, &e) != 0) {
+	if (take_result == NULL || take_changes == NULL) {
+		phx_ctl_call_fail_code(call, PHX_INTERNAL, "out of memory");
+	} else if (state_commit(&c->state, &change, &changed, &e) != 0) {
 		phx_ctl_call_fail(call, &e);
 	} else {
-		phx_ctl_call_reply(call,
-			json_pack("{s:b, s:o}", "changed", changed, "generation",
-				json_sprintf("%llu", (unsigned long long)c->state.generation)));
+		(void)json_object_set_new(take_result, "changed", json_boolean(changed));
+		(void)json_object_set_new(take_result, "generation",
+			json_sprintf("%llu", (unsigned long long)c->state.generation));
+		phx_ctl_call_reply(call, json_incref(take_result));
 		if (changed && !change.dry_run)
 			reconcile_push(c->reconcile);
 	}
 	phx_ctl_error_fini(&e);
 	json_decref(take_changes);
+	json_decref(take_result);
 }
 
 json_t *control_object_of(const struct phx_ctl_call *call)

@@ -9,6 +9,7 @@
 struct control {
 	struct state state;
 	struct reconcile *reconcile;
+	const char *config_path; // of config.save without a path
 	uint64_t started_ns;
 };
 
@@ -25,6 +26,11 @@ void noun_listener_del(void *arg, struct phx_ctl_call *call);
 void noun_peer_list(void *arg, struct phx_ctl_call *call);
 void noun_peer_add(void *arg, struct phx_ctl_call *call);
 void noun_peer_del(void *arg, struct phx_ctl_call *call);
+void noun_config_get(void *arg, struct phx_ctl_call *call);
+void noun_config_save(void *arg, struct phx_ctl_call *call);
+void noun_config_load(void *arg, struct phx_ctl_call *call);
+void noun_config_diff(void *arg, struct phx_ctl_call *call);
+void noun_config_validate(void *arg, struct phx_ctl_call *call);
 void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
 // Methods that the dataplane answers.
@@ -38,6 +44,10 @@ void control_audit(void *arg, const struct phx_ctl_call *call, int error_code);
 
 // Commit changes (taken) under the call's dry_run and if_generation, answer, push.
 void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_changes);
+
+// The same, with further members of the answer (taken).
+void control_commit_with(
+	struct control *c, struct phx_ctl_call *call, json_t *take_changes, json_t *take_result);
 
 // Add or remove one named object under "KIND/NAME".
 void control_object_list(struct control *c, struct phx_ctl_call *call, const char *kind);

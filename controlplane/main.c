@@ -7,8 +7,10 @@
 #include "lib/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define WHY_BYTES 512
 
@@ -26,6 +28,7 @@ struct program {
 	struct control control;
 	char rundir[PHX_CTL_RUNDIR_BYTES];
 	char dataplane[PHX_CTL_RUNDIR_BYTES + 16];
+	char config[PATH_MAX];
 };
 
 static void server_ready(void *arg)
@@ -79,11 +82,29 @@ static int start_server(struct program *p, char *why, size_t why_size)
 	return loop_add(p->loop, &p->source);
 }
 
+// The absolute name of the file that config.save writes.
+static int config_path(struct program *p, const char *given, const char *dir)
+{
+	const char *from = given != NULL ? given : dir;
+	char here[PATH_MAX] = "";
+	int n;
+
+	if (from[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+		return -errno;
+	n = snprintf(p->config, sizeof(p->config), "%s%s%s%s", here, here[0] != '\0' ? "/" : "",
+		from, given != NULL ? "" : "/config.json");
+	p->control.config_path = p->config;
+	return n < (int)sizeof(p->config) ? 0 : -ENAMETOOLONG;
+}
+
 static int open_state(struct program *p, const struct options *o, char *why, size_t why_size)
 {
+	const char *dir = o->statedir != NULL ? o->statedir : p->rundir;
 	struct store *store;
-	int rc = store_file_open(
-		o->statedir != NULL ? o->statedir : p->rundir, &store, why, why_size);
+	int rc = config_path(p, o->config, dir);
+
+	if (rc == 0)
+		rc = store_file_open(dir, &store, why, why_size);
 
 	return rc != 0 ? rc : state_open(&p->control.state, store, o->config, why, why_size);
 }

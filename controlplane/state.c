@@ -96,10 +96,12 @@ static int store_first(struct state *s, const char *path, struct phx_ctl_error *
 	json_t *first = path == NULL ? phx_ctl_document_open_default() : NULL;
 	json_t *changes = NULL;
 	struct phx_ctl_document *document;
-	int rc = path == NULL ? 0 : phx_ctl_document_read(path, &first, e);
+	int rc;
 
-	if (rc == 0)
-		rc = phx_ctl_document_check(first, "", e);
+	// Whatever is wrong with the file is wrong with what the operator wrote.
+	if (path != NULL && phx_ctl_document_read(path, &first, e) != 0)
+		return -EINVAL;
+	rc = phx_ctl_document_check(first, "", e);
 	if (rc == 0) {
 		changes = sections_keys(first);
 		rc = parse_keys(changes, 1, &document, e);
@@ -187,7 +189,7 @@ int state_commit(struct state *s, const struct state_change *change, bool *out_c
 	return rc;
 }
 
-int state_check(struct state *s, json_t *changes, struct phx_ctl_document **out_document,
+int state_check(const struct state *s, json_t *changes, struct phx_ctl_document **out_document,
 	struct phx_ctl_error *e)
 {
 	json_t *keys = changed_keys(s->keys, changes);

@@ -35,7 +35,7 @@ int state_commit(struct state *s, const struct state_change *change, bool *out_c
 	struct phx_ctl_error *e);
 
 // The document that changes would make, the caller's. Same errors as state_commit.
-int state_check(struct state *s, json_t *changes, struct phx_ctl_document **out_document,
+int state_check(const struct state *s, json_t *changes, struct phx_ctl_document **out_document,
 	struct phx_ctl_error *e);
 
 // Start the generation above another one (a dataplane was ahead of a lost journal). Same

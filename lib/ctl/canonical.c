@@ -193,6 +193,20 @@ int phx_ctl_document_check(json_t *json, const char *prefix, struct phx_ctl_erro
 	return rc;
 }
 
+int phx_ctl_document_check_element(const char *section, size_t index, json_t *element,
+	const char *prefix, struct phx_ctl_error *e)
+{
+	char path[160];
+
+	for (const struct phx_ctl_param *p = document_fields; p->name != NULL; p++) {
+		if (p->type != PHX_CTL_ARRAY || strcmp(p->name, section) != 0)
+			continue;
+		(void)snprintf(path, sizeof(path), "%s%s[%zu]", prefix, section, index);
+		return phx_ctl_param_validate(&p->fields[0], path, element, e);
+	}
+	return 0;
+}
+
 int phx_ctl_canonical_digest(json_t *canonical, char out_digest[PHX_CTL_DIGEST_BYTES])
 {
 	static const uint8_t key[16] = "phoenix-document"; // a checksum, no secret

@@ -57,6 +57,8 @@ static json_t *bare_schema(const struct phx_ctl_param *p)
 			(json_int_t)p->min, "maxLength", (json_int_t)p->max);
 	case PHX_CTL_ENUM:
 		return json_pack("{s:s, s:o}", "type", "string", "enum", string_list(p->values));
+	case PHX_CTL_DOCUMENT:
+		return json_pack("{s:s}", "type", "object");
 	case PHX_CTL_MAP:
 		return json_pack("{s:s, s:I, s:{s:s}}", "type", "object", "maxProperties",
 			(json_int_t)p->max, "additionalProperties", "type", "string");
@@ -71,6 +73,7 @@ static json_t *bare_schema(const struct phx_ctl_param *p)
 	case PHX_CTL_GLOB:
 	case PHX_CTL_ADDRESS:
 	case PHX_CTL_NETWORK:
+	case PHX_CTL_PATH:
 		break;
 	}
 	return json_pack("{s:s, s:s}", "type", "string", "x-form", phx_ctl_type_name(p->type));

@@ -87,6 +87,11 @@ struct phx_ctl_document {
 // "config.") opens the paths in errors. 0; -EINVAL with e set; -ENOMEM.
 int phx_ctl_document_check(json_t *json, const char *prefix, struct phx_ctl_error *e);
 
+// Check one element of a section in the same way; the errors name it by its index. An unknown
+// section has no elements that could be wrong.
+int phx_ctl_document_check_element(const char *section, size_t index, json_t *element,
+	const char *prefix, struct phx_ctl_error *e);
+
 // Check json (borrowed) and build the structures. prefix ("" or "document.") opens the
 // paths in errors. 0; -EINVAL with e set; -ENOMEM with e set to INTERNAL.
 int phx_ctl_document_parse(json_t *json, const char *prefix, struct phx_ctl_document **out_document,

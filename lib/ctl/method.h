@@ -27,10 +27,12 @@ enum phx_ctl_type {
 	PHX_CTL_ENUM,	    // one word of values
 	PHX_CTL_ADDRESS,    // 192.0.2.1:5000 or [2001:db8::1]:5000
 	PHX_CTL_NETWORK,    // 192.0.2.0/24, 2001:db8::/32, or one address
+	PHX_CTL_PATH,	    // absolute path of a file; the shell makes it absolute
 	PHX_CTL_NUMBER,	    // real number in 0..max, for quantiles
 	PHX_CTL_MAP,	    // object of name -> text, at most max members
 	PHX_CTL_OBJECT,	    // object with the members of fields, or any when NULL
 	PHX_CTL_ARRAY,	    // at most max elements, each as fields[0]
+	PHX_CTL_DOCUMENT,   // intent document, checked by its method; the shell reads a file
 };
 
 #define PHX_CTL_NAME_BYTES 64

@@ -8,6 +8,7 @@
 // Each list ends with a method whose name is NULL.
 extern const struct phx_ctl_method phx_ctl_methods_app[];
 extern const struct phx_ctl_method phx_ctl_methods_channel[];
+extern const struct phx_ctl_method phx_ctl_methods_config[];
 extern const struct phx_ctl_method phx_ctl_methods_engine[];
 extern const struct phx_ctl_method phx_ctl_methods_lcore[];
 extern const struct phx_ctl_method phx_ctl_methods_link[];

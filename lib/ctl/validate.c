@@ -6,6 +6,7 @@
 #include "lib/ctl/method.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,8 @@ const char *phx_ctl_type_name(enum phx_ctl_type type)
 		return "address (IP:PORT)";
 	case PHX_CTL_NETWORK:
 		return "network (IP or IP/BITS)";
+	case PHX_CTL_PATH:
+		return "absolute path";
 	case PHX_CTL_NUMBER:
 		return "number";
 	case PHX_CTL_MAP:
@@ -42,6 +45,8 @@ const char *phx_ctl_type_name(enum phx_ctl_type type)
 		return "object";
 	case PHX_CTL_ARRAY:
 		return "array";
+	case PHX_CTL_DOCUMENT:
+		return "document";
 	}
 	return "?";
 }
@@ -166,6 +171,9 @@ static int check_string(
 	case PHX_CTL_NETWORK:
 		ok = phx_ctl_network_parse(s, NULL) == 0;
 		break;
+	case PHX_CTL_PATH:
+		ok = s[0] == '/' && len < PATH_MAX && text_ok(s, len);
+		break;
 	case PHX_CTL_ENUM:
 		return check_enum(p, path, value, e);
 	case PHX_CTL_TEXT:
@@ -179,6 +187,7 @@ static int check_string(
 	case PHX_CTL_MAP:
 	case PHX_CTL_OBJECT:
 	case PHX_CTL_ARRAY:
+	case PHX_CTL_DOCUMENT:
 		break;
 	}
 	return ok ? 0 : fail_type(p, path, value, e);
@@ -264,6 +273,8 @@ int phx_ctl_param_validate(
 	case PHX_CTL_MAP:
 		return json_is_object(value) ? check_map(p, path, value, e)
 					     : fail_type(p, path, value, e);
+	case PHX_CTL_DOCUMENT:
+		return json_is_object(value) ? 0 : fail_type(p, path, value, e);
 	case PHX_CTL_OBJECT:
 		return json_is_object(value) ? check_object(p, path, value, e)
 					     : fail_type(p, path, value, e);
@@ -277,6 +288,7 @@ int phx_ctl_param_validate(
 	case PHX_CTL_ENUM:
 	case PHX_CTL_ADDRESS:
 	case PHX_CTL_NETWORK:
+	case PHX_CTL_PATH:
 		return json_is_string(value) ? check_string(p, path, value, e)
 					     : fail_type(p, path, value, e);
 	}

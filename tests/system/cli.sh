@@ -253,6 +253,7 @@ run 0 --dump-commands
 is 'length > 20 and all(.[]; .summary and .example and .result)'
 jq -r '.[] | select(.changes | not) | select([.params[] | select(.required)] == []) | .command' \
 	"$scratch/out" >"$scratch/reads"
+run 0 config save # what config diff and config validate look at
 [ "$(wc -l <"$scratch/reads")" -gt 10 ] || fail "few commands: $(cat "$scratch/reads")"
 while read -r -a words; do
 	status=0

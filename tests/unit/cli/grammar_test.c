@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -88,9 +89,35 @@ static void expect_refused(const char *line, unsigned flags, const char *at, con
 	for (size_t mi = 0; mi < phx_ctl_method_count(); mi++)                                     \
 		for (const struct phx_ctl_method *m = phx_ctl_method_at(mi); m != NULL; m = NULL)
 
+// The file that examples name, in a directory of its own, where the process goes.
+static char *enter_example_dir(void)
+{
+	char *dir = strdup("/tmp/phx-grammar.XXXXXX");
+	FILE *f;
+
+	assert_non_null(dir);
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(chdir(dir), 0);
+	f = fopen("site.json", "w");
+	assert_non_null(f);
+	assert_true(fputs("{\"version\": 1}\n", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	return dir;
+}
+
+static void leave_example_dir(char *dir)
+{
+	assert_int_equal(unlink("site.json"), 0);
+	assert_int_equal(chdir("/"), 0);
+	assert_int_equal(rmdir(dir), 0);
+	free(dir);
+}
+
 // Examples are shown in help: they must be what they say, options included.
 static void every_example_is_a_command_for_its_method(void **state)
 {
+	char *dir = enter_example_dir();
+
 	(void)state;
 	FOR_EACH_METHOD(m)
 	{
@@ -120,6 +147,7 @@ static void every_example_is_a_command_for_its_method(void **state)
 		words_fini(&line);
 		words_fini(&w);
 	}
+	leave_example_dir(dir);
 }
 
 static void every_method_has_what_help_shows(void **state)

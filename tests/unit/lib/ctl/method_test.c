@@ -35,6 +35,10 @@ static json_t *good_value(const struct phx_ctl_param *p)
 		return json_string("127.0.0.1:5000");
 	case PHX_CTL_NETWORK:
 		return json_string("10.0.0.0/8");
+	case PHX_CTL_PATH:
+		return json_string("/tmp/file");
+	case PHX_CTL_DOCUMENT:
+		return json_pack("{s:i}", "version", 1);
 	case PHX_CTL_NUMBER:
 		return json_real(0.5);
 	case PHX_CTL_MAP:
@@ -57,6 +61,7 @@ static json_t *wrong_type(const struct phx_ctl_param *p)
 	case PHX_CTL_BOOL:
 		return json_integer(1);
 	case PHX_CTL_OBJECT:
+	case PHX_CTL_DOCUMENT:
 	case PHX_CTL_MAP:
 		return json_array();
 	case PHX_CTL_ARRAY:
@@ -71,6 +76,7 @@ static json_t *wrong_type(const struct phx_ctl_param *p)
 	case PHX_CTL_ENUM:
 	case PHX_CTL_ADDRESS:
 	case PHX_CTL_NETWORK:
+	case PHX_CTL_PATH:
 		return json_integer(5);
 	}
 	return NULL;
@@ -316,6 +322,23 @@ static void validate_hostile_names_are_refused(void **state)
 	json_decref(params);
 }
 
+static void validate_paths_are_absolute_and_printable(void **state)
+{
+	static const char *const bad[] = {"", "site.json", "./site.json", "/a\nb", "/\x1b[31m"};
+	const struct phx_ctl_method *m = phx_ctl_method_find("config.save");
+	json_t *params = json_object();
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(bad); i++) {
+		assert_int_equal(json_object_set_new(params, "path", json_string(bad[i])), 0);
+		expect_refused(m, params, "path");
+	}
+	assert_int_equal(json_object_set_new(params, "path", json_string("/a/b c.json")), 0);
+	assert_int_equal(phx_ctl_method_validate(m, params, &e), 0);
+	json_decref(params);
+}
+
 static void validate_hostile_texts_are_refused(void **state)
 {
 	const struct phx_ctl_method *m = phx_ctl_method_find("app.detach");
@@ -433,6 +456,7 @@ int main(void)
 		cmocka_unit_test(validate_unknown_field_proposes_the_nearest),
 		cmocka_unit_test(validate_nested_field_is_named_with_its_path),
 		cmocka_unit_test(validate_hostile_names_are_refused),
+		cmocka_unit_test(validate_paths_are_absolute_and_printable),
 		cmocka_unit_test(validate_hostile_texts_are_refused),
 		cmocka_unit_test(validate_generation_is_a_decimal_64_bit_string),
 		cmocka_unit_test(filter_rows_matches_globs_and_numbers),

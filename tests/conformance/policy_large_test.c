@@ -74,6 +74,24 @@ static void request_is_judged_before_the_server_can_read_it(void **state)
 	assert_true(rig_can_read(&rig->server, 'b'));
 }
 
+static void request_is_judged_by_its_metadata(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_call call = {.name = "large", .amount = 3, .body = BODY, .meta_key = "who"};
+	uint32_t slots[2];
+
+	rig_attach(rig, "server-acl", "probe", "meta=who meta_deny=mallory");
+	call.meta_value = "mallory";
+	slots[0] = rig_submit(rig, &call);
+	call.meta_value = "alice";
+	slots[1] = rig_submit(rig, &call);
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slots[0])->code, PHX_UNAUTHENTICATED);
+	expect_ok(rig_done(rig, slots[1]), "large");
+	expect_large(rig, "large");
+	assert_string_equal(rig->server.requests[0].meta, "alice");
+}
+
 static void request_passes_onlookers_without_a_copy(void **state)
 {
 	struct rig *rig = *state;
@@ -291,6 +309,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(request_is_judged_before_the_server_can_read_it),
+		T(request_is_judged_by_its_metadata),
 		T(request_passes_onlookers_without_a_copy),
 		T(request_is_held_and_delivered_later),
 		T(request_is_rewritten),

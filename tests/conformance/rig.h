@@ -36,6 +36,7 @@ struct rig_request { // as the server's application saw it
 	uint64_t amount;
 	uint32_t body_len;
 	uint8_t body_first, body_last;
+	char meta[32]; // value of "who"
 };
 
 struct rig_app {

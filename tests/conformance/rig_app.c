@@ -275,9 +275,14 @@ static void call_done(struct rig_app *app, const struct comp *c)
 static void request_note(struct rig_app *app, const struct comp *c)
 {
 	struct rig_request *r = &app->requests[app->request_count++ % RIG_CALLS];
+	struct phx_metadata_pair pair;
 	uint32_t body;
 
 	*r = (struct rig_request){.handle = c->e.handle};
+	if (phx_metadata_lookup(
+		    c->bytes + phx_align_up(c->e.msg_len, 8), c->e.meta_len, "who", 3, &pair) &&
+		pair.value_len < sizeof(r->meta))
+		memcpy(r->meta, pair.value, pair.value_len);
 	(void)text_load(c->bytes, c->e.msg_len, REQ_NAME, r->name, sizeof(r->name));
 	r->amount = phx_le64_load(c->bytes + REQ_AMOUNT);
 	r->body_len = phx_le32_load(c->bytes + REQ_BODY + 4);

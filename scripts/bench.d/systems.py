@@ -79,7 +79,8 @@ class Catalogue:
         return path
 
     def dataplane(self, name, cpu, listen=None):
-        """A dataplane without a control plane, restricted to `cpu`; it may listen on a port."""
+        """A dataplane without a control plane, with a null policy in every chain as the targets
+        demand, restricted to `cpu`; it may listen on a port."""
         rundir = self.rundir(name)
         everybody = [{"name": "all", "action": "allow"}]
         document = {"version": 1, "generation": "1", "attach": everybody, "register": everybody}
@@ -90,7 +91,8 @@ class Catalogue:
         with open(rules, "w", encoding="ascii") as f:
             json.dump(document, f)
         ready = exists(os.path.join(rundir, "app.sock"))
-        return Process([self.dataplane_bin, "--rundir", rundir, "--standalone", rules], cpu, ready)
+        return Process([self.dataplane_bin, "--rundir", rundir, "--standalone", rules,
+                        "--policy", "null"], cpu, ready)
 
     def phoenix_server(self, name, cpu):
         return Process([self.bench_bin, "server", "bench", "--rundir", self.rundir(name)], cpu)

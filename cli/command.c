@@ -2,7 +2,11 @@
 // Execution for command.h.
 #include "cli/command.h"
 
+#include "lib/base/clock.h"
+
 #include <string.h>
+
+#define TIMEOUT_MAX_MS 600000 // of timeout_ms in the method table
 
 int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 {
@@ -11,13 +15,29 @@ int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 	return exit_code;
 }
 
+// What the dataplane answers takes as long as the shell waits, less the way back: the control
+// plane's own limit is shorter.
+static void set_timeout(const struct cli *cli, struct grammar_command *c)
+{
+	uint64_t ns = cli->options.timeout_ns;
+	uint64_t ms = (ns - phx_min(ns / 10, 500 * PHX_NS_PER_MS)) / PHX_NS_PER_MS;
+
+	if (c->raw || c->method == NULL || (c->method->flags & PHX_CTL_FORWARD) == 0 ||
+		json_object_get(c->params, "timeout_ms") != NULL)
+		return;
+	ms = phx_max(phx_min(ms, (uint64_t)TIMEOUT_MAX_MS), (uint64_t)1);
+	(void)json_object_set_new(c->params, "timeout_ms", json_integer((json_int_t)ms));
+}
+
 static int send_command(
 	struct cli *cli, struct grammar_command *c, const struct print_columns *columns)
 {
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
 	json_t *result = NULL;
-	int code = session_call(&cli->session, c->name, c->params, &result, &e);
+	int code;
 
+	set_timeout(cli, c);
+	code = session_call(&cli->session, c->name, c->params, &result, &e);
 	if (code != CLI_DONE)
 		return command_fail(cli, &e, code);
 	if (json_is_true(json_object_get(c->params, "dry_run")) && !cli->report.json &&

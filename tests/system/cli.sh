@@ -93,6 +93,12 @@ has "dry run"
 run 0 -v -j peer list
 is 'length == 2'
 [ "$err" = '{"jsonrpc":"2.0","id":1,"method":"peer.list","params":{}}' ] || fail "-v: $err"
+run 78 -v app list # the dataplane may take as long as the shell waits
+err_has '"params":{"timeout_ms":9500}}'
+run 78 -v -t 200ms app list
+err_has '"params":{"timeout_ms":180}}'
+run 78 -v app list timeout_ms 30
+err_has '"params":{"timeout_ms":30}}'
 run 0 lis
 has TRANSPORT
 env PHOENIX_RUNDIR=/nonexistent "$cli" --rundir "$rundir" status >"$scratch/out"

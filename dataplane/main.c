@@ -86,7 +86,7 @@ static int run(const struct options *options, const struct rundir *dir, char *pr
 		remove_eal_directory(!options->eal_given);
 		return DAEMON_EXIT_USAGE;
 	}
-	rc = daemon_run(options, dir);
+	rc = options->check ? DAEMON_EXIT_OK : daemon_run(options, dir);
 	if (rte_eal_cleanup() != 0)
 		phx_log_warn("main", "EAL clean-up failed");
 	remove_eal_directory(!options->eal_given);

@@ -29,6 +29,7 @@ static const char usage[] =
 	"  --policy TYPE        attach a built-in policy to every application; may be repeated\n"
 	"                       (there is one: null, which lets everything pass)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
+	"  --check              start EAL as it would be, stop at once and say how it went\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
 	"\n"
@@ -39,7 +40,15 @@ static const char usage[] =
 	"exit codes: 0 stopped, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
 	"4 resources\n";
 
-enum { OPT_RUNDIR = 256, OPT_STANDALONE, OPT_WORKERS, OPT_APP_MEMORY, OPT_POLICY, OPT_LOG_LEVEL };
+enum {
+	OPT_RUNDIR = 256,
+	OPT_STANDALONE,
+	OPT_WORKERS,
+	OPT_APP_MEMORY,
+	OPT_POLICY,
+	OPT_LOG_LEVEL,
+	OPT_CHECK
+};
 
 static const struct option long_options[] = {
 	{"rundir", required_argument, NULL, OPT_RUNDIR},
@@ -49,6 +58,7 @@ static const struct option long_options[] = {
 	{"app-memory", required_argument, NULL, OPT_APP_MEMORY},
 	{"policy", required_argument, NULL, OPT_POLICY},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"check", no_argument, NULL, OPT_CHECK},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
 	{0},
@@ -213,6 +223,9 @@ int options_parse(
 			if (rc != 0)
 				(void)snprintf(error, error_size,
 					"--log-level must be err, warn, info or debug");
+			break;
+		case OPT_CHECK:
+			o.check = true;
 			break;
 		case 'h':
 			o.help = true;

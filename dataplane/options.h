@@ -23,6 +23,7 @@ struct options {
 	enum phx_log_level log_level;
 	const char *policies[PHX_LIMIT_CHAIN_MAX]; // types to attach to every application, in order
 	unsigned policy_count;
+	bool check; // start EAL, say whether it did, and stop
 	bool help;
 	bool version;
 	int eal_count;	// arguments in front of `--`, without the program name

@@ -2,6 +2,8 @@
 // Execution for command.h.
 #include "cli/command.h"
 
+#include "cli/doctor.h"
+#include "cli/local.h"
 #include "lib/base/clock.h"
 
 #include <string.h>
@@ -48,6 +50,18 @@ static int send_command(
 	return CLI_DONE;
 }
 
+// The command and its arguments; both have checked nothing yet.
+static int run_local(struct cli *cli, const struct local *local, const struct words *w)
+{
+	const struct words arguments = {w->items + 1, w->count - 1};
+
+	switch (local->id) {
+	case LOCAL_DOCTOR:
+		return doctor_run(cli, &arguments);
+	}
+	return CLI_LOCAL;
+}
+
 int command_run(struct cli *cli, const struct words *w, unsigned flags)
 {
 	const struct options *o = &cli->options;
@@ -64,6 +78,8 @@ int command_run(struct cli *cli, const struct words *w, unsigned flags)
 		phx_ctl_error_fini(&error.error);
 		return CLI_USAGE;
 	}
+	if (c.local != NULL)
+		return run_local(cli, c.local, w);
 	if (o->columns != NULL && print_columns_parse(o->columns, c.method, &columns, &e) != 0)
 		code = command_fail(cli, &e, CLI_USAGE);
 	else if (o->dry_run && grammar_dry_run(&c, &e) != 0)

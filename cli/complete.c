@@ -1,176 +1,267 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Completion for complete.h.
-#include "cli/complete.h"
+// Completion for complete.h: words of the table. Names of what exists: complete_live.c.
+#include "cli/complete_internal.h"
 
-#include "cli/grammar.h"
+#include "cli/local.h"
+#include "cli/value.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define OPTIONS_WITH_VALUE "sitorf"
-
-// Keep the words that begin with partial.
-static void add_matching(struct names *out, const struct names *from, const char *partial)
+void complete_add(struct complete *c, const char *word, const char *hint, const char *help)
 {
-	for (size_t i = 0; i < from->count; i++)
-		if (strncmp(from->items[i], partial, strlen(partial)) == 0)
-			names_add(out, from->items[i], strlen(from->items[i]));
+	if (strncmp(word, c->partial, strlen(c->partial)) == 0)
+		choices_add(c->out, word, hint, help);
 }
 
-static void add_values(struct names *out, const struct phx_ctl_param *p, const char *partial)
+// A noun or verb, whole or abbreviated. NULL when there is none, or several.
+static const char *resolve(const struct names *names, const char *word)
 {
-	struct names values = {.count = 0};
-	const char *list = p->type == PHX_CTL_ENUM   ? p->values
-			   : p->type == PHX_CTL_BOOL ? "yes|no"
-						     : NULL;
+	int i = names_match(names, word, strlen(word), true, NULL);
 
-	for (const char *v = list; v != NULL; v = strchr(v, '|')) {
-		v += *v == '|';
-		names_add(&values, v, strcspn(v, "|"));
-	}
-	add_matching(out, &values, partial);
+	return i >= 0 ? names->items[i] : NULL;
+}
+
+static const struct phx_ctl_method *method_named(const char *noun, const char *verb)
+{
+	char name[NAMES_BYTES * 2];
+	const struct phx_ctl_method *m;
+
+	(void)snprintf(name, sizeof(name), "%s.%s", noun, verb);
+	m = phx_ctl_method_find(name);
+	return m != NULL && grammar_is_command(m) ? m : NULL;
 }
 
 // The method that the first words mean, and how many words that took. NULL: none yet.
 static const struct phx_ctl_method *method_of(const struct words *w, size_t *out_taken)
 {
-	static const char *const verbs[] = {"list", "get"};
+	static const char *const verbs[] = {"list", "get", "status"};
 	const struct phx_ctl_method *m = NULL;
-	char name[NAMES_BYTES * 2];
+	struct names nouns, names;
+	const char *noun, *verb;
 
-	*out_taken = 2;
+	names_nouns(&nouns);
+	noun = resolve(&nouns, w->items[0]);
+	*out_taken = 1;
+	if (noun == NULL) { // a verb of system
+		names_verbs(&names, "system");
+		verb = resolve(&names, w->items[0]);
+		return verb != NULL ? method_named("system", verb) : NULL;
+	}
+	names_verbs(&names, noun);
 	if (w->count > 1) {
-		(void)snprintf(name, sizeof(name), "%s.%s", w->items[0],
-			strcmp(w->items[1], "show") == 0 ? "get" : w->items[1]);
-		m = phx_ctl_method_find(name);
+		verb = strcmp(w->items[1], "show") == 0 ? "get" : resolve(&names, w->items[1]);
+		m = verb != NULL ? method_named(noun, verb) : NULL;
+		*out_taken = 2;
 	}
-	for (size_t i = 0; i < PHX_ARRAY_LEN(verbs) && m == NULL && w->count > 0; i++) {
+	for (size_t i = 0; i < PHX_ARRAY_LEN(verbs) && m == NULL; i++) {
 		*out_taken = 1;
-		(void)snprintf(name, sizeof(name), "%s.%s", w->items[0], verbs[i]);
-		m = phx_ctl_method_find(name);
+		m = method_named(noun, verbs[i]);
 	}
-	return m != NULL && grammar_is_command(m) ? m : NULL;
+	return m;
+}
+
+// What the words behind the verb have said already.
+struct given {
+	struct names names;		     // of parameters, filter.uid too
+	bool first;			     // the value that needs no name
+	const struct phx_ctl_param *pending; // the last word names it, its value is missing
+	bool filter;			     // pending is a member of filter
+};
+
+static bool may_repeat(const struct phx_ctl_param *p)
+{
+	return p->type == PHX_CTL_ARRAY || p->type == PHX_CTL_OBJECT || p->type == PHX_CTL_MAP;
 }
 
 // Parameters with the members of objects: filter.uid.
-static void names_of_params(struct names *out, const struct phx_ctl_param *list, const char *prefix)
+static void add_params(struct complete *c, const struct phx_ctl_param *list, const char *prefix,
+	const struct names *given)
 {
 	char text[NAMES_BYTES];
 
 	for (const struct phx_ctl_param *p = list; p->name != NULL; p++) {
 		(void)snprintf(text, sizeof(text), "%s%s", prefix, p->name); // may be cut
 		if (p->type == PHX_CTL_OBJECT && p->fields != NULL) {
-			(void)snprintf(text, sizeof(text), "%s.", p->name);
-			names_of_params(out, p->fields, text);
-		} else {
-			names_add(out, text, strlen(text));
+			(void)snprintf(text, sizeof(text), "%s%s.", prefix, p->name);
+			add_params(c, p->fields, text, given);
+		} else if (may_repeat(p) ||
+			   names_match(given, text, strlen(text), false, NULL) < 0) {
+			complete_add(c, text, value_hint(p), p->help);
 		}
 	}
 }
 
-static const struct phx_ctl_param *find_param(const struct phx_ctl_method *m, const char *name)
+static void add_values(struct complete *c, const struct phx_ctl_param *p)
 {
-	return phx_ctl_method_param(m, name);
+	const char *list = p->type == PHX_CTL_ENUM   ? p->values
+			   : p->type == PHX_CTL_BOOL ? "yes|no"
+						     : NULL;
+	char text[NAMES_BYTES];
+
+	for (const char *v = list; v != NULL; v = strchr(v, '|')) {
+		v += *v == '|';
+		(void)snprintf(text, sizeof(text), "%.*s", (int)strcspn(v, "|"), v);
+		complete_add(c, text, NULL, NULL);
+	}
 }
 
-static void complete_params(const struct words *w, size_t at, const struct phx_ctl_method *m,
-	const char *partial, struct names *out)
+// Parameter "name" or "name.member"; *out_filter: the member of a filter.
+static const struct phx_ctl_param *find_param(
+	const struct phx_ctl_method *m, const char *word, size_t len, bool *out_filter)
 {
-	struct names params = {.count = 0};
-	const char *equals = strchr(partial, '=');
-	const struct phx_ctl_param *p = NULL;
-	char key[NAMES_BYTES];
+	char name[NAMES_BYTES];
+	const char *dot = memchr(word, '.', len);
+	const struct phx_ctl_param *p;
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(dot != NULL ? dot - word : (long)len),
+		word); // a cut one is not found
+	p = phx_ctl_method_param(m, name);
+	*out_filter = dot != NULL && strcmp(name, "filter") == 0;
+	if (p == NULL || dot == NULL)
+		return p;
+	(void)snprintf(name, sizeof(name), "%.*s", (int)(len - (size_t)(dot + 1 - word)), dot + 1);
+	for (p = p->fields; p != NULL && p->name != NULL; p++)
+		if (strcmp(p->name, name) == 0)
+			return p;
+	return NULL;
+}
+
+static size_t complete_value(struct complete *c, const struct phx_ctl_method *m,
+	const struct phx_ctl_param *p, bool filter, size_t start)
+{
+	const char *comma = p->type == PHX_CTL_ARRAY ? strrchr(c->partial, ',') : NULL;
+
+	if (comma != NULL) {
+		start += (size_t)(comma + 1 - c->partial);
+		c->partial = comma + 1;
+	}
+	add_values(c, p);
+	complete_live(c, m, p, filter);
+	return start;
+}
+
+static void read_given(
+	const struct words *w, size_t at, const struct phx_ctl_method *m, struct given *out)
+{
+	const struct phx_ctl_param *positional = grammar_positional(m), *p;
+
+	*out = (struct given){.first = positional == NULL};
+	for (size_t i = at; i < w->count; i++) {
+		const char *word = w->items[i];
+		size_t len = strcspn(word, "=");
+		bool filter;
+
+		p = find_param(m, word, len, &filter);
+		if (p == NULL && !out->first) {
+			out->first = true;
+			names_add(&out->names, positional->name, strlen(positional->name));
+			continue;
+		}
+		if (p == NULL)
+			continue;
+		names_add(&out->names, word, len);
+		out->first = out->first || p == positional;
+		if (word[len] == '\0' && ++i == w->count) {
+			out->pending = p;
+			out->filter = filter;
+		}
+	}
+}
+
+// Words from index at on belong to m.
+static size_t complete_params(
+	struct complete *c, const struct words *w, size_t at, const struct phx_ctl_method *m)
+{
+	const char *equals = strchr(c->partial, '=');
+	const struct phx_ctl_param *positional = grammar_positional(m), *p;
+	struct given given;
+	bool filter;
 
 	if (equals != NULL) {
-		(void)snprintf(key, sizeof(key), "%.*s", (int)(equals - partial), partial);
-		p = find_param(m, key);
-		if (p != NULL)
-			add_values(out, p, equals + 1);
-		return;
+		size_t start = (size_t)(equals + 1 - c->partial);
+
+		p = find_param(m, c->partial, start - 1, &filter);
+		c->partial += start;
+		return p != NULL ? complete_value(c, m, p, filter, start) : start;
 	}
-	if (w->count > at)
-		p = find_param(m, w->items[w->count - 1]);
-	if (p != NULL) {
-		add_values(out, p, partial);
-		return;
+	read_given(w, at, m, &given);
+	if (given.pending != NULL)
+		return complete_value(c, m, given.pending, given.filter, 0);
+	if (!given.first) {
+		add_values(c, positional);
+		complete_live(c, m, positional, false);
 	}
-	names_of_params(&params, m->params, "");
-	names_of_params(&params, phx_ctl_method_common(m), "");
-	add_matching(out, &params, partial);
+	add_params(c, m->params, "", &given.names);
+	add_params(c, phx_ctl_method_common(m), "", &given.names);
+	return 0;
 }
 
-void complete_words(const struct words *w, const char *partial, struct names *out)
+static const char *summary_of(const char *noun, const char *verb)
 {
+	const struct phx_ctl_method *m = method_named(noun, verb);
+
+	return m != NULL ? m->summary : NULL;
+}
+
+// What a noun is about: the summary of what it does without a verb.
+static void add_first(struct complete *c)
+{
+	struct names nouns, verbs;
+	struct words w = WORDS_INIT;
+
+	names_nouns(&nouns);
+	for (size_t i = 0; i < nouns.count; i++) {
+		char *noun = nouns.text[i];
+		const struct phx_ctl_method *m;
+		size_t taken;
+
+		w = (struct words){&noun, 1};
+		m = method_of(&w, &taken);
+		complete_add(c, noun, NULL, m != NULL ? m->summary : NULL);
+	}
+	names_verbs(&verbs, "system");
+	for (size_t i = 0; i < verbs.count; i++)
+		complete_add(c, verbs.items[i], NULL, summary_of("system", verbs.items[i]));
+	for (size_t i = 0; i < local_count(); i++)
+		complete_add(c, local_at(i)->name, NULL, local_at(i)->summary);
+}
+
+static void add_second(struct complete *c, const char *word)
+{
+	struct names nouns, verbs;
+	const char *noun;
+
+	names_nouns(&nouns);
+	noun = resolve(&nouns, word);
+	if (noun == NULL)
+		return;
+	names_verbs(&verbs, noun);
+	for (size_t i = 0; i < verbs.count; i++)
+		complete_add(c, verbs.items[i], NULL, summary_of(noun, verbs.items[i]));
+	for (size_t i = 0; strcmp(noun, "rpc") == 0 && i < phx_ctl_method_count(); i++) {
+		const struct phx_ctl_method *m = phx_ctl_method_at(i);
+
+		if (grammar_is_command(m) && strchr(c->partial, '.') != NULL)
+			complete_add(c, m->name, NULL, m->summary);
+	}
+}
+
+size_t complete_words(const struct words *w, const char *partial, complete_rows_fn rows, void *arg,
+	struct choices *out)
+{
+	struct complete c = {.partial = partial, .rows = rows, .arg = arg, .out = out};
 	const struct phx_ctl_method *m;
-	struct names names;
 	size_t taken;
 
-	out->count = 0;
 	if (w->count == 0) {
-		names_nouns(&names);
-		add_matching(out, &names, partial);
-		names_verbs(&names, "system");
-		add_matching(out, &names, partial);
-		return;
+		add_first(&c);
+		return 0;
 	}
-	if (w->count == 1) {
-		names_verbs(&names, w->items[0]);
-		add_matching(out, &names, partial);
-	}
+	if (local_find(w->items[0]) != NULL)
+		return 0;
+	if (w->count == 1)
+		add_second(&c, w->items[0]);
 	m = method_of(w, &taken);
-	if (m != NULL)
-		complete_params(w, taken, m, partial, out);
-}
-
-// Options and their values are no words of the command.
-static int without_options(const struct words *all, struct words *out)
-{
-	int rc = 0;
-
-	for (size_t i = 1; rc == 0 && i < all->count; i++) {
-		const char *word = all->items[i];
-
-		if (word[0] != '-')
-			rc = words_add(out, word, strlen(word));
-		else if ((word[1] != '\0' && word[2] == '\0' &&
-				 strchr(OPTIONS_WITH_VALUE, word[1]) != NULL) ||
-			 strcmp(word, "--rundir") == 0)
-			i++;
-	}
-	return rc;
-}
-
-int complete_bash(void)
-{
-	const char *line = getenv("COMP_LINE"), *point = getenv("COMP_POINT"), *why;
-	struct words all = WORDS_INIT, w = WORDS_INIT;
-	struct names found;
-	char *text, *partial = NULL;
-	size_t len, offset;
-	int rc;
-
-	if (line == NULL)
-		return -EINVAL;
-	len = point != NULL ? strtoul(point, NULL, 10) : strlen(line);
-	text = strndup(line, len);
-	if (text == NULL)
-		return -ENOMEM;
-	len = strlen(text);
-	rc = words_split(text, &all, &why, &offset);
-	if (rc == 0 && all.count > 1 && strchr(" \t", text[len - 1]) == NULL)
-		partial = all.items[--all.count]; // ours to free
-	if (rc == 0)
-		rc = without_options(&all, &w);
-	if (rc == 0) {
-		complete_words(&w, partial != NULL ? partial : "", &found);
-		for (size_t i = 0; i < found.count; i++)
-			(void)puts(found.items[i]); // checked when the program ends
-	}
-	free(partial);
-	words_fini(&all);
-	words_fini(&w);
-	free(text);
-	return rc;
+	return m != NULL ? complete_params(&c, w, taken, m) : 0;
 }

@@ -3,6 +3,7 @@
 #include "cli/grammar.h"
 
 #include "cli/grammar_internal.h"
+#include "cli/local.h"
 #include "cli/names.h"
 
 #include <errno.h>
@@ -161,11 +162,24 @@ static int take_noun(struct parse *p, const char *noun)
 	return take_default(p, noun, &verbs, strcmp(word, "show") == 0 ? 2 : 1);
 }
 
+// What may stand alone: `status` is `system status`, and commands of the shell. A local one
+// comes first where both have a name.
+static void add_others(struct names *first)
+{
+	struct names verbs;
+
+	for (size_t i = 0; i < local_count(); i++)
+		names_add(first, local_at(i)->name, strlen(local_at(i)->name));
+	names_verbs(&verbs, "system");
+	for (size_t v = 0; v < verbs.count; v++)
+		names_add(first, verbs.items[v], strlen(verbs.items[v]));
+}
+
 int grammar_parse(const struct words *w, unsigned flags, struct grammar_command *out_command,
 	struct grammar_error *out_error)
 {
 	struct parse p = {w, (flags & GRAMMAR_ABBREVIATE) != 0, out_command, out_error};
-	struct names verbs, first, several;
+	struct names first, several;
 	size_t noun_count;
 	char text[128];
 	int i, rc;
@@ -178,11 +192,8 @@ int grammar_parse(const struct words *w, unsigned flags, struct grammar_command 
 		phx_ctl_error_add(&out_error->error, "hint", json_string("phoenix-cli --help"));
 		return rc;
 	}
-	// `status` alone is `system status`, where it is not a noun.
 	noun_count = first.count;
-	names_verbs(&verbs, "system");
-	for (size_t v = 0; v < verbs.count; v++)
-		names_add(&first, verbs.items[v], strlen(verbs.items[v]));
+	add_others(&first);
 
 	i = names_match(&first, w->items[0], strlen(w->items[0]), p.abbreviate, &several);
 	if (i == -EEXIST) {
@@ -192,6 +203,9 @@ int grammar_parse(const struct words *w, unsigned flags, struct grammar_command 
 		rc = grammar_fail_at(out_error, 0, text, w->items[0], &first);
 	} else if ((size_t)i < noun_count) {
 		rc = take_noun(&p, first.items[i]);
+	} else if (local_find(first.items[i]) != NULL) {
+		out_command->local = local_find(first.items[i]);
+		rc = 0;
 	} else {
 		rc = take(&p, method_of("system", first.items[i]), 1);
 	}

@@ -10,8 +10,12 @@ enum grammar_flag {
 	GRAMMAR_ABBREVIATE = 1 << 0, // unique beginnings stand for nouns, verbs and parameters
 };
 
+struct local;
+
 // A request that is fit to be sent. name and params are owned.
 struct grammar_command {
+	const struct local *local; // a command of the shell itself, else NULL; then nothing
+				   // else is set, and its words are not parsed
 	const struct phx_ctl_method *method; // NULL: `rpc METHOD` with a name not in the table
 	char *name;
 	json_t *params; // an object

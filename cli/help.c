@@ -3,6 +3,7 @@
 #include "cli/help.h"
 
 #include "cli/grammar.h"
+#include "cli/local.h"
 #include "cli/names.h"
 #include "cli/options.h"
 #include "cli/value.h"
@@ -74,6 +75,12 @@ int help_print(FILE *out, const struct words *w)
 	if (w->count == 0) {
 		(void)fprintf(out, "%s\ncommands:\n", options_help);
 		put_summaries(out, NULL);
+		for (size_t i = 0; i < local_count(); i++)
+			(void)fprintf(out, "  %-20s %s\n", local_at(i)->name, local_at(i)->summary);
+		return 0;
+	}
+	if (local_find(w->items[0]) != NULL) {
+		(void)fputs(local_find(w->items[0])->help, out);
 		return 0;
 	}
 	names_nouns(&nouns);

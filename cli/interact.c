@@ -2,27 +2,19 @@
 // The editor loop of interact.h, on libedit.
 #include "cli/interact.h"
 
-#include "cli/help.h"
+#include "cli/filter.h"
+#include "cli/shell.h"
+#include "lib/base/clock.h"
 
 #include <errno.h>
-#include <histedit.h>
+#include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <wchar.h>
 
-#define HISTORY_LINES 1000
-#define PROMPT_BYTES  128
-
-struct shell {
-	struct cli *cli;
-	EditLine *editor;
-	History *history;
-	char prompt[PROMPT_BYTES];
-	sigset_t wait_mask; // SIGINT is blocked but while waiting, so that none is lost
-};
+#define WHY_BYTES 160
 
 static struct shell *shell_of(EditLine *editor)
 {
@@ -83,41 +75,96 @@ static void nothing(int)
 {
 }
 
-// True when the line ends the shell.
-static bool run_line(struct shell *sh, const char *line)
+static void complain(const char *text)
+{
+	(void)fprintf(stderr, "error: %s\n", text);
+}
+
+// A command with its filters, which stand in rest behind the first |.
+static void run_command(struct shell *sh, const struct words *w, const char *rest)
+{
+	struct filters filters = {.count = 0};
+	char why[WHY_BYTES];
+	uint64_t start_ns = phx_clock_ns();
+
+	if (rest[0] == '|' && filters_parse(rest + 1, &filters, why, sizeof(why)) != 0) {
+		complain(why);
+		return;
+	}
+	sh->cli->report.filters = filters.count > 0 ? &filters : NULL;
+	// Its failure has been reported; the shell goes on.
+	(void)command_run(sh->cli, w, GRAMMAR_ABBREVIATE);
+	sh->cli->report.filters = NULL;
+	filters_fini(&filters);
+	(void)fflush(stdout);
+	if (sh->timing)
+		(void)fprintf(stderr, "time: %.3f ms\n",
+			(double)(phx_clock_ns() - start_ns) / (double)PHX_NS_PER_MS);
+}
+
+static void run_line(struct shell *sh, const char *line)
 {
 	struct words w = WORDS_INIT;
 	const char *why;
-	size_t offset;
-	bool over = false;
-	int rc = words_split(line, &w, &why, &offset);
+	size_t end, offset;
+	int rc = words_split_until(line, '|', &w, &end, &why, &offset);
 
-	if (rc != 0) {
-		(void)fprintf(stderr, "error: %s\n", rc == -ENOMEM ? "out of memory" : why);
-		return false;
-	}
-	if (w.count > 0 && (strcmp(w.items[0], "exit") == 0 || strcmp(w.items[0], "quit") == 0)) {
-		over = true;
-	} else if (w.count > 0 && strcmp(w.items[0], "help") == 0) {
-		struct words about = {w.items + 1, w.count - 1};
-
-		if (help_print(stdout, &about) != 0)
-			(void)fputs("error: no such command\n", stderr);
-	} else if (w.count > 0) {
-		// Its failure has been reported; the shell goes on.
-		(void)command_run(sh->cli, &w, GRAMMAR_ABBREVIATE);
-	}
+	if (rc != 0)
+		complain(rc == -ENOMEM ? "out of memory" : why);
+	else if (w.count == 0 && line[end] == '|')
+		complain("a command is missing before |");
+	else if (w.count > 0 && !shell_word_run(sh, &w))
+		run_command(sh, &w, line + end);
 	words_fini(&w);
-	return over;
+}
+
+// The earlier line that !N or !! means, shown; the line itself when it is neither. NULL:
+// there is none, which was told.
+static const char *recall(struct shell *sh, const char *line)
+{
+	char *end;
+	long n = 0;
+
+	if (line[0] != '!')
+		return line;
+	if (line[1] == '!') {
+		end = (char *)line + 2;
+	} else {
+		n = strtol(line + 1, &end, 10);
+		if (end == line + 1 || n <= 0 || n > INT_MAX)
+			end = (char *)"?";
+	}
+	line = end[strspn(end, " \t\n")] == '\0' ? shell_history_line(sh, (int)n) : NULL;
+	if (line != NULL)
+		(void)printf("%s\n", line);
+	else
+		complain("no such line in the history");
+	return line;
+}
+
+static void take_line(struct shell *sh, const char *line)
+{
+	char *copy;
+
+	line = recall(sh, line);
+	copy = line != NULL ? strdup(line) : NULL; // the history may move
+	if (copy == NULL)
+		return;
+	shell_history_add(sh, copy);
+	run_line(sh, copy);
+	free(copy);
+	(void)fflush(stdout);
 }
 
 static void read_lines(struct shell *sh)
 {
-	HistEvent event;
 	const char *line;
 	int count;
 
-	for (;;) {
+	while (!sh->over) {
+		// Raw before the prompt is drawn, which el_gets does after: a ^D in between would
+		// be the terminal's and be lost.
+		(void)el_set(sh->editor, EL_PREP_TERM, 1);
 		errno = 0;
 		line = el_gets(sh->editor, &count);
 		if (line == NULL && errno == EINTR) { // ^C
@@ -129,27 +176,25 @@ static void read_lines(struct shell *sh)
 			(void)fputc('\n', stdout);
 			return;
 		}
-		if (line[strspn(line, " \t\n")] != '\0')
-			(void)history(sh->history, &event, H_ENTER, line);
-		if (run_line(sh, line))
-			return;
-		(void)fflush(stdout);
+		take_line(sh, line);
 	}
 }
 
 static void set_editor(struct shell *sh)
 {
-	HistEvent event;
+	const char *map = "emacs";
 
-	(void)history(sh->history, &event, H_SETSIZE, HISTORY_LINES);
-	(void)history(sh->history, &event, H_SETUNIQUE, 1);
 	(void)el_set(sh->editor, EL_CLIENTDATA, sh);
 	(void)el_set(sh->editor, EL_PROMPT, prompt_of);
 	(void)el_set(sh->editor, EL_GETCFN, read_character);
 	(void)el_set(sh->editor, EL_HIST, history, sh->history);
 	(void)el_set(sh->editor, EL_SIGNAL, 0);
-	(void)el_set(sh->editor, EL_EDITOR, "emacs"); // ~/.editrc may say vi
-	(void)el_source(sh->editor, NULL);	      // no ~/.editrc is fine
+	(void)el_set(sh->editor, EL_EDITOR, map);
+	shell_keys_bind(sh);
+	(void)el_source(sh->editor, NULL); // no ~/.editrc is fine; it may bind other keys
+	(void)el_get(sh->editor, EL_EDITOR, &map);
+	if (strcmp(map, "vi") == 0)
+		shell_keys_bind(sh); // another map
 }
 
 int interact_run(struct cli *cli)
@@ -165,6 +210,7 @@ int interact_run(struct cli *cli)
 	if (sh.history == NULL || sh.editor == NULL) {
 		(void)fputs("error: the terminal cannot be used\n", stderr);
 	} else {
+		shell_history_load(&sh);
 		set_editor(&sh);
 		(void)sigemptyset(&block); // none of these can fail
 		(void)sigaddset(&block, SIGINT);
@@ -181,5 +227,6 @@ int interact_run(struct cli *cli)
 		el_end(sh.editor);
 	if (sh.history != NULL)
 		history_end(sh.history);
+	free(sh.history_path);
 	return code;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // phoenix-cli: every command is a method of the control plane; nothing is decided here.
 #include "cli/batch.h"
-#include "cli/complete.h"
+#include "cli/complete_bash.h"
 #include "cli/help.h"
 #include "cli/interact.h"
 
@@ -34,6 +34,22 @@ static int print_dump(struct cli *cli)
 	return CLI_DONE;
 }
 
+// No command: the shell on a terminal; elsewhere lines from stdin, of which there must be one.
+static int run_shell(struct cli *cli)
+{
+	struct words none = WORDS_INIT;
+	int c;
+
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		return interact_run(cli);
+	c = getc(stdin);
+	if (c == EOF)
+		return command_run(cli, &none, 0); // says what is missing
+	(void)ungetc(c, stdin);			   // one character always fits
+	cli->options.file = "-";
+	return batch_run(cli);
+}
+
 static int run(struct cli *cli, const struct words *w)
 {
 	const struct options *o = &cli->options;
@@ -42,6 +58,10 @@ static int run(struct cli *cli, const struct words *w)
 
 	if (o->complete)
 		return complete_bash() == 0 ? CLI_DONE : CLI_USAGE;
+	if (o->version) {
+		(void)printf("phoenix-cli %s\n", PHX_VERSION); // checked at the end
+		return CLI_DONE;
+	}
 	if (o->help)
 		return print_help(cli, w);
 	if (o->dump)
@@ -49,10 +69,10 @@ static int run(struct cli *cli, const struct words *w)
 	code = session_init(&cli->session, o, &e);
 	if (code != CLI_DONE)
 		return command_fail(cli, &e, code);
-	if (o->file != NULL)
+	if (o->file == NULL && w->count == 0)
+		code = run_shell(cli);
+	else if (o->file != NULL)
 		code = batch_run(cli);
-	else if (w->count == 0 && !o->json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
-		code = interact_run(cli);
 	else
 		code = command_run(cli, w, GRAMMAR_ABBREVIATE);
 	session_fini(&cli->session);
@@ -69,8 +89,6 @@ int main(int argc, char **argv)
 
 	(void)setlocale(LC_CTYPE, ""); // the width of characters; C will do
 	switch (options_parse(argc, argv, &cli.options, &w, why, sizeof(why))) {
-	case OPTIONS_DONE:
-		break;
 	case OPTIONS_USAGE:
 		cli.report.json = cli.options.json;
 		(void)phx_ctl_error_set(&e, PHX_INVALID_ARGUMENT, "%s", why);
@@ -87,7 +105,8 @@ int main(int argc, char **argv)
 	words_fini(&w);
 	errno = 0;
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE) {
-		(void)fprintf(stderr, "error: cannot write: %s\n", strerror(errno));
+		(void)fprintf(stderr, "error: cannot write: %s\n",
+			errno != 0 ? strerror(errno) : "an earlier write failed");
 		code = CLI_LOCAL;
 	}
 	return code;

@@ -15,8 +15,10 @@
 
 const char options_help[] =
 	"usage: phoenix-cli [options] NOUN [VERB] [NAME] [KEY VALUE | KEY=VALUE]...\n"
+	"       phoenix-cli [options] doctor\n"
 	"       phoenix-cli [options] rpc METHOD [JSON]\n"
 	"       phoenix-cli [options] -f FILE\n"
+	"       phoenix-cli [options]        the shell; without a terminal: -f -\n"
 	"\n"
 	"  -s, --socket PATH    control socket (PHOENIX_SOCKET)\n"
 	"  --rundir DIR         run directory of the daemons (PHOENIX_RUNDIR)\n"
@@ -163,6 +165,9 @@ static int set_option(struct parse *p, int c, char **argv)
 	case 'h':
 		o->help = true;
 		return 0;
+	case 'V':
+		o->version = true;
+		return 0;
 	case ':':
 		return fail(p, "this option needs a value: ", argv[optind - 1]);
 	default:
@@ -202,6 +207,11 @@ static int check(struct parse *p, const struct words *w)
 	return 0;
 }
 
+static int add_word(struct parse *p, struct words *w, const char *word)
+{
+	return words_add(w, word, strlen(word)) == 0 ? 0 : fail(p, "out of memory", "");
+}
+
 enum options_result options_parse(int argc, char **argv, struct options *out_options,
 	struct words *w, char *why, size_t why_size)
 {
@@ -211,19 +221,16 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 	*out_options = (struct options){.timeout_ns = TIMEOUT_DEFAULT_NS};
 	optind = 0; // glibc: forget what was parsed before
 	why[0] = '\0';
-	while ((c = getopt_long(argc, argv, ":s:i:jpo:qvnt:r:f:kxhV", long_options, NULL)) != -1) {
-		if (c == 'V') {
-			(void)printf("phoenix-cli %s\n", PHX_VERSION);
-			return OPTIONS_DONE;
-		}
-		if (set_option(&p, c, argv) != 0)
+	while ((c = getopt_long(argc, argv, "-:s:i:jpo:qvnt:r:f:kxhV", long_options, NULL)) != -1) {
+		if (c == 1)
+			rc |= add_word(&p, w, optarg);
+		else if (set_option(&p, c, argv) != 0)
 			rc = -1; // goes on: -j decides how the error is told
 		if (out_options->complete)
 			break; // the rest are bash's words
 	}
-	for (; rc == 0 && optind < argc; optind++)
-		if (words_add(w, argv[optind], strlen(argv[optind])) != 0)
-			rc = fail(&p, "out of memory", "");
+	for (; rc == 0 && !out_options->complete && optind < argc; optind++)
+		rc = add_word(&p, w, argv[optind]);
 	if (rc == 0)
 		rc = check(&p, w);
 	set_environment(out_options);

@@ -15,7 +15,7 @@ struct options {
 	const char *columns;  // -o
 	const char *file;     // -f
 	bool json, pretty, quiet, show_request, dry_run, keep_going, echo;
-	bool help, dump, complete;
+	bool help, version, dump, complete;
 	uint64_t timeout_ns; // -t
 	bool timeout_given;
 	unsigned retries; // -r
@@ -23,7 +23,6 @@ struct options {
 
 enum options_result {
 	OPTIONS_RUN,
-	OPTIONS_DONE,  // --version was answered
 	OPTIONS_USAGE, // explained in why
 };
 

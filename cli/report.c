@@ -2,6 +2,7 @@
 // Output for report.h. Failing writes show when the stream is checked at the end.
 #include "cli/report.h"
 
+#include "cli/filter.h"
 #include "cli/human.h"
 
 #include <stdlib.h>
@@ -22,13 +23,19 @@ static bool is_list(const struct phx_ctl_method *m)
 	return m->list_key != NULL && len > 4 && strcmp(m->name + len - 4, "list") == 0;
 }
 
+json_t *report_rows(const struct phx_ctl_method *m, bool raw, json_t *result)
+{
+	return m != NULL && !raw && is_list(m) ? json_object_get(result, m->list_key) : NULL;
+}
+
 void report_result(const struct report *r, const struct phx_ctl_method *m, bool raw,
 	const struct print_columns *columns, json_t *result)
 {
-	json_t *rows =
-		m != NULL && !raw && is_list(m) ? json_object_get(result, m->list_key) : NULL;
+	json_t *rows = report_rows(m, raw, result);
 
-	if (r->json)
+	if (r->filters != NULL)
+		filters_print(r->filters, r->out, m, raw, columns, result);
+	else if (r->json)
 		put_json(r, rows != NULL ? rows : result);
 	else if (!r->quiet)
 		print_result(r->out, m, columns, result);

@@ -5,6 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/ctl/client.h"
 #include "lib/ctl/message.h"
+#include "lib/ctl/method.h"
 #include "lib/ctl/rundir.h"
 
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #define RETRY_NS  (200 * PHX_NS_PER_MS)
+#define ROWS_NS	  (200 * PHX_NS_PER_MS)
 #define WHY_BYTES 256
 
 static atomic_bool interrupted; // set by the handler
@@ -171,4 +173,24 @@ int session_call(struct session *s, const char *method, json_t *params, json_t *
 	(void)sigaction(SIGINT, &before, NULL);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return code;
+}
+
+json_t *session_rows(void *arg, const struct phx_ctl_method *list)
+{
+	struct session *s = arg;
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	json_t *result = NULL, *rows;
+	int rc = 0;
+
+	if (s->client == NULL)
+		rc = phx_ctl_client_open(s->path, &s->client);
+	if (rc == 0) {
+		rc = phx_ctl_client_call(s->client, list->name, NULL, ROWS_NS, NULL, &result, &e);
+		if (rc != 0 && rc != -EREMOTEIO && rc != -ETIMEDOUT)
+			disconnect(s);
+	}
+	phx_ctl_error_fini(&e);
+	rows = json_incref(json_object_get(result, list->list_key));
+	json_decref(result);
+	return rows;
 }

@@ -18,6 +18,7 @@ enum cli_exit {
 };
 
 struct phx_ctl_client;
+struct phx_ctl_method;
 
 struct session {
 	const struct options *options;
@@ -34,6 +35,10 @@ void session_fini(struct session *s);
 // reference in *out_result, else the exit code with e set.
 int session_call(struct session *s, const char *method, json_t *params, json_t **out_result,
 	struct phx_ctl_error *e);
+
+// The rows of a list method (struct phx_ctl_method), for completion: asked quietly and for at
+// most 200 ms altogether. New reference, NULL without an answer. arg is a struct session.
+json_t *session_rows(void *arg, const struct phx_ctl_method *list);
 
 // Exit code of an error that the server answered: 64 + N, protocol errors as the status
 // they mean.

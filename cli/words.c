@@ -117,13 +117,21 @@ static int scan_word(struct scan *s)
 
 int words_split(const char *line, struct words *w, const char **out_why, size_t *out_offset)
 {
+	size_t end;
+
+	return words_split_until(line, '\0', w, &end, out_why, out_offset);
+}
+
+int words_split_until(const char *line, char stop, struct words *w, size_t *out_end,
+	const char **out_why, size_t *out_offset)
+{
 	struct scan s = {.from = line, .to = malloc(strlen(line) + 1)};
 	int rc = s.to != NULL ? 0 : -ENOMEM;
 
 	while (rc == 0) {
 		while (blank(line[s.pos]))
 			s.pos++;
-		if (line[s.pos] == '\0' || line[s.pos] == '#')
+		if (line[s.pos] == '\0' || line[s.pos] == '#' || line[s.pos] == stop)
 			break;
 		rc = scan_word(&s);
 		if (rc == 0)
@@ -135,6 +143,7 @@ int words_split(const char *line, struct words *w, const char **out_why, size_t 
 		*out_why = s.why;
 		*out_offset = s.pos;
 	}
+	*out_end = line[s.pos] == stop ? s.pos : strlen(line);
 	free(s.to);
 	return rc;
 }

@@ -23,6 +23,11 @@ int words_add(struct words *w, const char *word, size_t len);
 // where it began in *out_offset; -ENOMEM. w is to be empty and stays so on failure.
 int words_split(const char *line, struct words *w, const char **out_why, size_t *out_offset);
 
+// The same up to a stop that begins a word and is not quoted; *out_end is its offset in line,
+// or that of the line's end.
+int words_split_until(const char *line, char stop, struct words *w, size_t *out_end,
+	const char **out_why, size_t *out_offset);
+
 // The words as one line, quoted where words_split needs it. *out_column is where byte offset
 // of word at begins in it, in characters; at == count: after the last word and a blank.
 // malloc()ed, caller frees; NULL when out of memory.

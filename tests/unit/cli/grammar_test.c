@@ -2,7 +2,6 @@
 // Commands to requests: every method's example, abbreviations, and where errors point.
 #include "cli/grammar.h"
 
-#include "cli/complete.h"
 #include "cli/help.h"
 #include "cli/options.h"
 
@@ -414,41 +413,6 @@ static void dry_run_never_does_what_it_cannot_try(void **state)
 	expect_dry_run("rpc some.thing", false, false);
 }
 
-static void expect_completion(const char *line, const char *partial, const char *want)
-{
-	struct words w = WORDS_INIT;
-	struct names found;
-	const char *why;
-	size_t offset;
-	char text[1024] = "";
-
-	assert_int_equal(words_split(line, &w, &why, &offset), 0);
-	complete_words(&w, partial, &found);
-	for (size_t i = 0; i < found.count; i++) {
-		size_t len = strlen(text);
-
-		(void)snprintf(text + len, sizeof(text) - len, "%s ", found.items[i]);
-	}
-	assert_string_equal(text, want);
-	words_fini(&w);
-}
-
-static void completion_follows_the_table(void **state)
-{
-	(void)state;
-	expect_completion("", "li", "listener link ");
-	expect_completion("", "stat", "stats status ");
-	expect_completion("", "rules", "");
-	expect_completion("peer", "", "list add del timeout_ms ");
-	expect_completion("app", "rule_", "rule_list rule_set rule_del ");
-	expect_completion("app rule_set web", "a", "action app ");
-	expect_completion("app rule_set web action", "", "allow deny ");
-	expect_completion("app rule_set web", "action=d", "deny ");
-	expect_completion("app list", "filter.ui", "filter.uid ");
-	expect_completion("peer del x dry_run", "", "yes no ");
-	expect_completion("nothing", "", "");
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -466,7 +430,6 @@ int main(void)
 		cmocka_unit_test(errors_for_words_too_many),
 		cmocka_unit_test(files_that_cannot_be_read_are_no_usage_errors),
 		cmocka_unit_test(dry_run_never_does_what_it_cannot_try),
-		cmocka_unit_test(completion_follows_the_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

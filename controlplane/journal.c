@@ -3,6 +3,7 @@
 #include "controlplane/journal.h"
 
 #include "lib/base/bits.h"
+#include "lib/base/compiler.h"
 #include "lib/base/hash.h"
 
 #include <errno.h>
@@ -155,10 +156,19 @@ static int keep_bad(struct journal *j)
 	return linkat(j->dir_fd, j->name, j->dir_fd, bad, 0) == 0 ? 0 : -errno;
 }
 
+// What a crash leaves of the first write: a part of the magic, or zeros in its place.
+static bool magic_is_torn(const char *have, size_t len)
+{
+	static const char zeros[MAGIC_BYTES];
+
+	return memcmp(have, MAGIC, len) == 0 || memcmp(have, zeros, len) == 0;
+}
+
 static int create_or_check(struct journal *j, uint64_t *out_size)
 {
 	char magic[MAGIC_BYTES];
 	struct stat st;
+	size_t len;
 	int rc;
 
 	if (fstat(j->fd, &st) != 0)
@@ -167,17 +177,17 @@ static int create_or_check(struct journal *j, uint64_t *out_size)
 		return -EPROTO;
 	*out_size = (uint64_t)st.st_size;
 	j->end = MAGIC_BYTES;
-	if (st.st_size == 0) {
-		rc = write_all(j->fd, MAGIC, MAGIC_BYTES, 0);
-		*out_size = MAGIC_BYTES;
-		if (rc != 0)
-			return rc;
-		return fsync(j->fd) == 0 && fsync(j->dir_fd) == 0 ? 0 : -errno;
-	}
-	rc = read_all(j->fd, magic, MAGIC_BYTES, 0);
-	if (rc == -ENODATA || (rc == 0 && memcmp(magic, MAGIC, MAGIC_BYTES) != 0))
+	len = (size_t)phx_min((uint64_t)st.st_size, (uint64_t)MAGIC_BYTES);
+	rc = read_all(j->fd, magic, len, 0);
+	if (rc != 0 || (len == MAGIC_BYTES && memcmp(magic, MAGIC, len) == 0))
+		return rc;
+	if (st.st_size > (off_t)MAGIC_BYTES || !magic_is_torn(magic, len))
 		return -EPROTO;
-	return rc;
+	rc = write_all(j->fd, MAGIC, MAGIC_BYTES, 0);
+	*out_size = MAGIC_BYTES;
+	if (rc != 0)
+		return rc;
+	return fsync(j->fd) == 0 && fsync(j->dir_fd) == 0 ? 0 : -errno;
 }
 
 int journal_open(int dir_fd, const char *name, journal_record_fn fn, void *arg,
@@ -247,7 +257,7 @@ static int write_file(int fd, uint64_t seq, const void *payload, size_t len)
 {
 	int rc = write_all(fd, MAGIC, MAGIC_BYTES, 0);
 
-	if (rc == 0)
+	if (rc == 0 && seq != 0)
 		rc = record_write(fd, MAGIC_BYTES, seq, payload, len);
 	if (rc == 0 && fsync(fd) != 0)
 		rc = -errno;
@@ -279,7 +289,7 @@ int journal_compact(struct journal *j, uint64_t seq, const void *payload, size_t
 	// after a crash either file is whole and says the same.
 	close(j->fd);
 	j->fd = fd;
-	j->end = MAGIC_BYTES + HEADER_BYTES + len;
+	j->end = seq != 0 ? MAGIC_BYTES + HEADER_BYTES + len : MAGIC_BYTES;
 	j->last_seq = seq;
 	j->broken = fsync(j->dir_fd) != 0;
 	return j->broken ? -EIO : 0;

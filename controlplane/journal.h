@@ -34,7 +34,9 @@ void journal_close(struct journal *j);
 // any more and every append is -EROFS until journal_compact.
 int journal_append(struct journal *j, uint64_t seq, const void *payload, size_t len);
 
-// Replace all records by one. On failure the old file stays in force.
+// Replace all records by one, seq the last one or above, or by none when that is 0. payload says
+// what the records say: after a failure or a crash either file may be found. On failure the
+// journal stays as it was, or, when only its directory could not be synced, is not trusted.
 int journal_compact(struct journal *j, uint64_t seq, const void *payload, size_t len);
 
 // Bytes of the file, and whether appends are refused.

@@ -16,7 +16,8 @@ struct store_ops {
 	int (*load)(struct store *s, json_t **out_keys, uint64_t *out_generation, char *why,
 		size_t why_size);
 	// Apply changes (key -> value, null removes; borrowed) as one durable transaction that
-	// makes `generation`, which is above all before. keys is the state after it (borrowed).
+	// makes `generation`, which is above all before. keys is the state after it (borrowed; it
+	// is not changed in place later).
 	// 0, or -errno and nothing has changed.
 	int (*commit)(struct store *s, json_t *changes, json_t *keys, uint64_t generation);
 	void (*close)(struct store *s);

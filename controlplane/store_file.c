@@ -20,7 +20,8 @@ struct store_file {
 	struct store base;
 	int dir_fd;
 	struct journal *journal;
-	json_t *keys; // after the replay, given away by load
+	json_t *keys; // what the journal says; never changed in place after load
+	uint64_t generation;
 	struct journal_report report;
 	uint64_t compact_at; // size of the file
 };
@@ -61,14 +62,15 @@ static int replay_record(void *arg, uint64_t seq, const void *payload, size_t le
 	return rc;
 }
 
-static int write_snapshot(struct store_file *f, json_t *keys, uint64_t generation)
+// Write again what the journal says, in one record.
+static int write_snapshot(struct store_file *f)
 {
-	json_t *record = json_pack("{s:O}", "snapshot", keys);
+	json_t *record = json_pack("{s:O}", "snapshot", f->keys);
 	char *text = json_dumps(record, JSON_COMPACT);
 	int rc = -ENOMEM;
 
 	if (text != NULL)
-		rc = journal_compact(f->journal, generation, text, strlen(text));
+		rc = journal_compact(f->journal, f->generation, text, strlen(text));
 	if (rc == 0)
 		f->compact_at = journal_size(f->journal) * 2 + COMPACT_BYTES;
 	free(text);
@@ -81,8 +83,9 @@ static int file_load(
 {
 	struct store_file *f = phx_container_of(s, struct store_file, base);
 
+	f->generation = f->report.last_seq;
 	if (f->report.discarded_bytes > 0) {
-		int rc = write_snapshot(f, f->keys, f->report.last_seq);
+		int rc = write_snapshot(f);
 
 		phx_log_err("store",
 			"journal is damaged behind record %llu: %llu bytes were discarded and kept "
@@ -95,9 +98,8 @@ static int file_load(
 			return rc;
 		}
 	}
-	*out_keys = f->keys;
-	*out_generation = f->report.last_seq;
-	f->keys = NULL;
+	*out_keys = json_incref(f->keys);
+	*out_generation = f->generation;
 	return 0;
 }
 
@@ -106,16 +108,25 @@ static int file_commit(struct store *s, json_t *changes, json_t *keys, uint64_t 
 	struct store_file *f = phx_container_of(s, struct store_file, base);
 	json_t *record;
 	char *text;
-	int rc = -ENOMEM;
+	int rc = 0;
 
+	// First what is there already, so that a compaction that fails half-way says nothing new.
 	if (journal_broken(f->journal) || journal_size(f->journal) > f->compact_at)
-		return write_snapshot(f, keys, generation);
+		rc = write_snapshot(f);
+	if (rc != 0)
+		return rc;
+	rc = -ENOMEM;
 	record = json_pack("{s:O}", "changes", changes);
 	text = json_dumps(record, JSON_COMPACT);
 	if (text != NULL)
 		rc = journal_append(f->journal, generation, text, strlen(text));
 	free(text);
 	json_decref(record);
+	if (rc == 0) {
+		json_decref(f->keys);
+		f->keys = json_incref(keys);
+		f->generation = generation;
+	}
 	return rc;
 }
 

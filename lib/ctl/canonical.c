@@ -207,6 +207,15 @@ int phx_ctl_document_check_element(const char *section, size_t index, json_t *el
 	return 0;
 }
 
+size_t phx_ctl_document_sections(void)
+{
+	size_t count = 0;
+
+	for (const struct phx_ctl_param *p = document_fields; p->name != NULL; p++)
+		count += p->type == PHX_CTL_ARRAY;
+	return count;
+}
+
 int phx_ctl_canonical_digest(json_t *canonical, char out_digest[PHX_CTL_DIGEST_BYTES])
 {
 	static const uint8_t key[16] = "phoenix-document"; // a checksum, no secret

@@ -92,6 +92,9 @@ int phx_ctl_document_check(json_t *json, const char *prefix, struct phx_ctl_erro
 int phx_ctl_document_check_element(const char *section, size_t index, json_t *element,
 	const char *prefix, struct phx_ctl_error *e);
 
+// How many sections a document may have.
+size_t phx_ctl_document_sections(void);
+
 // Check json (borrowed) and build the structures. prefix ("" or "document.") opens the
 // paths in errors. 0; -EINVAL with e set; -ENOMEM with e set to INTERNAL.
 int phx_ctl_document_parse(json_t *json, const char *prefix, struct phx_ctl_document **out_document,

@@ -149,10 +149,11 @@ static int enter(
 
 	work->elements -= 1 + (m->ref_count + m->guard_count) / 16;
 	if (m->legal_mask != NULL) {
-		const uint64_t *words = (const uint64_t *)(v->base + pos);
+		const uint8_t *words = v->base + pos; // in a frame they stand anywhere
 
 		for (uint32_t i = 0; i < m->size / 8; i++)
-			if (phx_unlikely((words[i] & ~m->legal_mask[i]) != 0))
+			if (phx_unlikely((phx_le64_load(words + 8 * (size_t)i) &
+						 ~m->legal_mask[i]) != 0))
 				return bad(v,
 					"padding not zero, bool not 0/1 or unknown presence bit");
 	}

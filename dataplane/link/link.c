@@ -169,8 +169,10 @@ static void backlog_send(struct link *link)
 		struct backlog_frame *b = phx_list_entry(n, struct backlog_frame, node);
 		struct iovec iov = {b->body, b->len};
 
-		if (conn->ops->send(conn, &b->frame, &iov, b->len != 0, NULL) == -EAGAIN)
+		if (conn->ops->send(conn, &b->frame, &iov, b->len != 0, NULL) == -EAGAIN) {
+			link->small_blocked = true;
 			return;
+		}
 		phx_list_del(n);
 		link->backlog_count--;
 		free(b);

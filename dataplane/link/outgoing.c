@@ -52,6 +52,9 @@ int outgoing_send_whole(struct link *link, const struct phx_frame *f, const stru
 	struct conn *conn = link->lane[PHX_LANE_SMALL];
 	int rc;
 
+	// Headers must not overtake what waits for the lane: sequences come in order.
+	if (phx_unlikely(!phx_list_empty(&link->backlog)))
+		return -EAGAIN;
 	// Pinned first: the answer may come before send() returns.
 	out->done.fn = whole_done;
 	out->in_place++;

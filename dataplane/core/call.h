@@ -41,6 +41,9 @@ struct path;
 struct rchannel;
 struct link;
 struct phx_validate;
+struct decoding;
+struct encoding;
+struct call_work;
 
 // A status as it travels; text is not owned.
 struct call_status {
@@ -55,7 +58,7 @@ struct call_status {
 // A message on its way out: image plus the metadata and text that go with it.
 struct message {
 	struct phx_image image; // empty when encoded is set or there is no message
-	uint8_t *encoded;	// protobuf bytes (malloc), or NULL
+	uint8_t *encoded;	// protobuf bytes (message_encoded_get()), or NULL
 	uint32_t encoded_len;
 	bool rewritten;	     // by a policy: what was encoded before is stale
 	uint64_t inspect_id; // chain whose fields were copied; 0 = none, or not only one
@@ -96,19 +99,23 @@ struct recv_waiter {
 	void (*fn)(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason);
 };
 
-// Reception of an announced message into a block of the receive heap.
+// Reception of a message into a block of the receive heap: announced, or in protobuf.
 struct incoming {
-	struct recv_waiter waiter;
+	struct recv_waiter waiter; // for the block, then (its timer) for progress of the grant
+	struct call_work *work;	   // of the owner; NULL = there is nothing to be given back
+	uint64_t deadline_ns;
 	uint32_t block; // valid when has_block
 	uint32_t total; // image or protobuf bytes
 	uint32_t received;
-	bool active; // announced, not complete
+	uint32_t received_seen; // when the grant was looked at last
+	bool active;		// announced, not complete
 	bool has_block;
 	bool encoded;	   // protobuf
-	uint16_t meta_len; // of a reply
-	uint8_t *meta;	   // its metadata (malloc), until it is complete
+	uint16_t meta_len; // goes behind the message in the block
+	uint8_t *meta;	   // malloc, until it stands there
 	uint8_t *landing;  // where a policy judges it first, see core/landing.h; NULL = the block
 	uint32_t landing_size;
+	struct decoding *decode;       // a large pool block
 	struct link *sink;	       // a transport writes into the block now
 	struct phx_validate *validate; // while checking: a large pool block
 };
@@ -116,6 +123,7 @@ struct incoming {
 // Resumable work of a session (pack of a large message), served one step a poll.
 struct call_work {
 	struct phx_list node;
+	struct encoding *encode; // a large pool block
 	// 1 = done or gone (the object may have ended), 0 = call again.
 	int (*step)(struct call_work *work);
 	struct phx_pack *pack;	      // in a small pool block
@@ -175,7 +183,6 @@ struct call {
 	uint32_t meta_off;
 	uint16_t meta_len;
 	struct incoming in;		 // an announced reply
-	uint16_t in_meta_len;		 // its metadata lies behind the message in the block
 	struct call_status reply_status; // of an announced reply, or of a zombie
 	struct outgoing out;
 	struct call_work work;
@@ -217,7 +224,6 @@ struct rcall {
 	uint32_t block;	    // receive-heap block of the request
 	uint32_t bytes;	    // charged to the channel's window
 	struct incoming in; // an announced request
-	uint8_t *in_meta;   // its metadata (malloc), until it is complete
 	uint16_t meta_len;
 	uint64_t lent; // handle of the lent block
 	const struct phx_schema *schema;

@@ -145,3 +145,18 @@ void memory_account_init(struct memory_account *account, struct memory_pool *mem
 		.quota = quota,
 	};
 }
+
+int memory_account_charge(struct memory_account *account, uint64_t bytes)
+{
+	if (get(&account->bytes) >= account->quota) {
+		count(&account->refused, 1);
+		return -ENOMEM;
+	}
+	count(&account->bytes, bytes);
+	return 0;
+}
+
+void memory_account_uncharge(struct memory_account *account, uint64_t bytes)
+{
+	count(&account->bytes, -bytes);
+}

@@ -42,3 +42,7 @@ struct memory_account {
 };
 void memory_account_init(
 	struct memory_account *account, struct memory_pool *memory, uint64_t quota);
+// Charge memory that is not of the pool. It must begin within the quota and may go beyond, so
+// that one message of any legal size is possible. -ENOMEM: refused, counted.
+int memory_account_charge(struct memory_account *account, uint64_t bytes);
+void memory_account_uncharge(struct memory_account *account, uint64_t bytes);

@@ -35,7 +35,7 @@ void call_reply(
 	struct call *call, const struct call_status *status, const struct reply_view *reply);
 
 // End a client call whose announced reply lies complete and checked in call->in.block: the image,
-// then in_meta_len bytes of metadata. call->reply_status is its status.
+// then call->in.meta_len bytes of metadata. call->reply_status is its status.
 void call_complete_block(struct call *call);
 // The same before the chain has seen it; it may lie in call->in.landing.
 void call_reply_block(struct call *call);
@@ -52,6 +52,16 @@ void call_unpinned(struct call *call);
 int session_recv_reserve(struct session *session, struct recv_waiter *waiter, uint32_t total,
 	bool is_reply, uint64_t deadline_ns, uint32_t *out_offset);
 void session_recv_cancel(struct recv_waiter *waiter);
+// The largest message of that kind that the session can ever take.
+uint64_t session_recv_most(const struct session *session, bool is_reply);
+// Give a call that no application answers its text: kept in rcall->message, which must be empty.
+void rcall_text(struct rcall *rcall, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Its reply will not be sent: empty rcall->message.
+void rcall_message_drop(struct rcall *rcall);
+// Memory for the protobuf form of a message, charged to the session's account. NULL: no memory or
+// the quota is used up.
+uint8_t *message_encoded_get(struct session *session, uint32_t size);
+void message_encoded_put(struct session *session, struct message *message);
 void session_recv_free(struct session *session, uint32_t offset);
 // Address of receive-heap memory; offset is one that the session gave out.
 uint8_t *session_recv_address(struct session *session, uint32_t offset);
@@ -90,6 +100,8 @@ void rcall_released(struct rcall *rcall);
 struct path *channel_admit(struct call *call);
 // For people: why the queued call waits.
 void channel_waits_for(const struct call *call, char *out_text, size_t size);
+// Give up encoding the message of this work, if it is being encoded; takes it off the work list.
+void encoding_drop(struct session *session, struct call_work *work);
 // Give the credit of an admitted call back: it will not be sent (pack or policy refused it, held).
 void path_release(struct path *path);
 // Encode and send a packed, chained call; it is SENT (or completed) afterwards.

@@ -343,7 +343,7 @@ void chained_reply_block(struct call *call, const struct chain *chain)
 	if (base == NULL)
 		base = session_recv_address(call->session, call->in.block);
 	view_fill(&view, base, call->in.total, base + phx_align_up(call->in.total, 8),
-		call->in_meta_len);
+		call->in.meta_len);
 	item.message = &view;
 	if (chain_runs(chain, POINT_REPLY_IN))
 		reply_run(call, chain, &view, &item);

@@ -229,8 +229,9 @@ static void block_put(struct call *call)
 	e.flags = PHX_COMP_HAS_MESSAGE;
 	e.msg_off = call->in.block;
 	e.msg_len = call->in.total;
-	e.meta_len = call->in_meta_len;
+	e.meta_len = call->in.meta_len;
 	call->in.has_block = false;
+	call->in.work = NULL; // nothing is left of it
 	call_finish(call, &status, (uint64_t)e.msg_len + e.meta_len);
 	if (session->failed || session->closing) {
 		recv_free(session, e.msg_off);

@@ -13,8 +13,31 @@
 #include "lib/schema/validate.h"
 #include "lib/shm/word.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+uint8_t *message_encoded_get(struct session *session, uint32_t size)
+{
+	uint8_t *bytes;
+
+	if (memory_account_charge(&session->account, size) != 0)
+		return NULL;
+	bytes = malloc(size != 0 ? size : 1);
+	if (bytes == NULL)
+		memory_account_uncharge(&session->account, size);
+	return bytes;
+}
+
+void message_encoded_put(struct session *session, struct message *message)
+{
+	if (message->encoded == NULL)
+		return;
+	memory_account_uncharge(&session->account, message->encoded_len);
+	free(message->encoded);
+	message->encoded = NULL;
+	message->encoded_len = 0;
+}
 
 void message_release(struct session *session, struct message *message)
 {
@@ -22,7 +45,7 @@ void message_release(struct session *session, struct message *message)
 	if (message->extra != NULL)
 		session->account.pool.put(
 			&session->account.pool, message->extra, message->extra_size);
-	free(message->encoded);
+	message_encoded_put(session, message);
 	memset(message, 0, sizeof(*message));
 }
 
@@ -44,6 +67,28 @@ static uint8_t *extra_get(struct session *session, struct message *message, uint
 	message->extra_size = size <= PHX_BLOCK_SMALL ? PHX_BLOCK_SMALL : PHX_BLOCK_LARGE;
 	message->extra = session->account.pool.get(&session->account.pool, message->extra_size);
 	return message->extra;
+}
+
+void rcall_message_drop(struct rcall *rcall)
+{
+	message_release(rcall->session, &rcall->message);
+}
+
+void rcall_text(struct rcall *rcall, const char *format, ...)
+{
+	struct message *message = &rcall->message;
+	va_list args;
+	int n;
+
+	message_release(rcall->session, message);
+	if (extra_get(rcall->session, message, PHX_BLOCK_SMALL) == NULL)
+		return; // the code and reason have to do
+	va_start(args, format);
+	n = vsnprintf((char *)message->extra, PHX_BLOCK_SMALL, format, args);
+	va_end(args);
+	message->text_len = (uint16_t)phx_min((size_t)phx_max(n, 0), (size_t)PHX_BLOCK_SMALL - 1);
+	rcall->status.text = (const char *)message->extra;
+	rcall->status.text_len = message->text_len;
 }
 
 int pack_extra(struct session *session, struct message *message, uint32_t off, uint16_t text_len,
@@ -132,8 +177,7 @@ static struct call_status pack_status(
 		st.code = PHX_RESOURCE_EXHAUSTED;
 		st.reason = PHX_REASON_TOO_LARGE;
 		(void)snprintf(text, text_size,
-			"message too large: %s (largest message is %llu bytes; see max message of "
-			"the dataplane)",
+			"%s (the largest message is %llu bytes; see max message of the dataplane)",
 			what, (unsigned long long)session->config.max_message);
 		break;
 	case -ENOMEM:
@@ -317,7 +361,9 @@ void pack_abort(struct call *call)
 {
 	struct session *session = call->queue->session;
 
-	pack_drop(session, &call->work);
+	if (call->work.pack != NULL)
+		pack_drop(session, &call->work);
+	encoding_drop(session, &call->work);
 	path_release(call->path);
 	call->path = NULL;
 	call->state = CALL_QUEUED;
@@ -326,16 +372,16 @@ void pack_abort(struct call *call)
 static void rcall_pack_failed(struct rcall *rcall, int rc, const char *what)
 {
 	struct session *session = rcall->session;
-	static const char text[] = "the server's reply could not be packed";
 	char local[256];
 
 	message_release(session, &rcall->message);
 	rcall->status =
 		pack_status(session, rc, what == NULL ? "bad reply" : what, local, sizeof(local));
 	rcall->status.code = rc == -E2BIG ? PHX_RESOURCE_EXHAUSTED : PHX_INTERNAL;
+	rcall->status.origin = PHX_ORIGIN_REMOTE_DATAPLANE;
 	rcall->status.executed = PHX_EXECUTED_YES;
-	rcall->status.text = text;
-	rcall->status.text_len = sizeof(text) - 1;
+	rcall->status.text_len = 0;
+	rcall_text(rcall, "the server's reply cannot be sent: %s", local);
 	serve_packed(rcall);
 }
 

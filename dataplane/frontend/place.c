@@ -98,7 +98,7 @@ static int reply_step(struct call_work *work)
 
 	if (copy_step(work) == 0)
 		return 0;
-	call->in_meta_len = message->meta_len;
+	call->in.meta_len = message->meta_len;
 	if (message->meta_len != 0)
 		memcpy(session_recv_address(session, call->in.block) +
 				phx_align_up(call->in.total, 8),

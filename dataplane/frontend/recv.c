@@ -79,6 +79,13 @@ static void recv_timeout(struct worker *worker, struct timer *timer)
 	w->fn(w, 0, PHX_REASON_RECV_QUOTA);
 }
 
+uint64_t session_recv_most(const struct session *session, bool is_reply)
+{
+	uint64_t quota = session->config.recv_quota;
+
+	return phx_min(is_reply ? quota : quota / 4 * 3, session->config.max_message);
+}
+
 int session_recv_reserve(struct session *session, struct recv_waiter *waiter, uint32_t total,
 	bool is_reply, uint64_t deadline_ns, uint32_t *out_offset)
 {
@@ -86,7 +93,7 @@ int session_recv_reserve(struct session *session, struct recv_waiter *waiter, ui
 	uint64_t until = session->worker->now_ns + RECV_WAIT_NS;
 	uint64_t most = is_reply ? session->config.recv_quota : session->config.recv_quota / 4 * 3;
 
-	if (total > most || total > session->config.max_message)
+	if (total > most)
 		return -E2BIG;
 	waiter->session = session;
 	waiter->total = total;

@@ -103,6 +103,7 @@ static void rcall_free(struct rcall *r, bool by_cancel)
 	phx_list_del(&r->node);
 	if (r->work.pack != NULL)
 		pack_drop(session, &r->work);
+	encoding_drop(session, &r->work);
 	phx_list_del(&r->work.node);
 	message_release(session, &r->message);
 	session_recv_cancel(&r->in.waiter);

@@ -51,9 +51,7 @@ static struct settle *settle_begin(
 	struct settle *settle = session->account.pool.get(&session->account.pool, PHX_BLOCK_SMALL);
 
 	// What stands for the old content.
-	free(message->encoded);
-	message->encoded = NULL;
-	message->encoded_len = 0;
+	message_encoded_put(session, message);
 	message->rewritten = false;
 	if (settle != NULL)
 		work->pack = &settle->pack;

@@ -5,10 +5,16 @@
 
 #include "lib/schema/metadata.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-static void client_bad_content(struct call *call, int rc)
+static PHX_COLD void client_bad_content(struct call *call, int rc)
 {
+	const char *text = rc == -EILSEQ    ? "a string of the reply is not UTF-8"
+			   : rc == -EBADMSG ? "the reply was damaged on its way"
+			   : rc == -E2BIG   ? "the reply is over a limit of this application"
+			   : rc == -ENOMEM  ? "no room for the reply"
+					    : "the reply does not fit its schema";
 	const struct call_status st = {
 		.code = rc == -E2BIG || rc == -ENOMEM ? PHX_RESOURCE_EXHAUSTED : PHX_DATA_LOSS,
 		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
@@ -18,9 +24,18 @@ static void client_bad_content(struct call *call, int rc)
 			  : rc == -E2BIG   ? PHX_REASON_TOO_LARGE
 			  : rc == -ENOMEM  ? PHX_REASON_NO_MEMORY
 					   : PHX_REASON_SCHEMA,
+		.text = text,
+		.text_len = (uint16_t)strlen(text),
 	};
 
 	call_complete(call, &st, NULL);
+}
+
+// The request has done its part: what it holds beside its snapshot makes room for the reply.
+static void request_done(struct call *call)
+{
+	if (phx_unlikely(call->message.encoded != NULL) && call->out.in_place == 0)
+		message_encoded_put(call->session, &call->message);
 }
 
 // ---- STATUS ----
@@ -41,30 +56,42 @@ static void status_fill(
 	}
 }
 
-static void reply_protobuf(struct call *call, const struct phx_frame *f, const struct iovec *iov,
-	int n, const struct call_status *st, struct reply_view *view)
+// One step of checking or decoding a reply that is all here. The call is no longer SENT then:
+// nothing can end it twice.
+static int reply_check_step(struct call_work *work)
 {
-	struct iovec image;
-	uint8_t *buf;
-	uint32_t len;
+	struct call *call = phx_container_of(work, struct call, work);
+	int rc = incoming_step(&call->in, call->session, call->schema, call->output);
+
+	if (rc == 0)
+		return 0;
+	if (rc == 1) {
+		call_reply_block(call);
+	} else if (rc != -EINPROGRESS) {
+		incoming_drop(&call->in, call->session);
+		client_bad_content(call, rc);
+	}
+	return 1;
+}
+
+static void reply_protobuf(struct call *call, const struct phx_frame *f, const struct iovec *iov,
+	int n, const struct call_status *st)
+{
 	int rc;
 
-	if (n > 1 || (n == 1 && iov[0].iov_len < f->payload_len)) {
-		client_bad_content(call, -EPROTO);
-		return;
-	}
-	rc = message_decode(call->schema, call->output, call->session,
-		n == 1 ? iov[0].iov_base : NULL, f->payload_len, &buf, &len);
-	if (rc < 0) {
+	request_done(call);
+	rc = incoming_protobuf(
+		&call->in, call->session, f, iov, n, &call->work, true, call->deadline_ns);
+
+	call->reply_status = *st;
+	call->reply_status.text_len = 0; // an OK status has none
+	call->work.step = reply_check_step;
+	if (rc != 0) {
+		incoming_drop(&call->in, call->session);
 		client_bad_content(call, rc);
-		return;
+	} else if (reply_check_step(&call->work) == 0) {
+		session_work_add(call->session, &call->work);
 	}
-	image = (struct iovec){buf, len};
-	view->iov = &image;
-	view->iov_count = 1;
-	view->msg_len = len;
-	call_reply(call, st, view);
-	free(buf);
 }
 
 // Leaves gathered in place are checked on a private copy.
@@ -120,7 +147,7 @@ void client_reply(struct link *link, struct call *call, const struct phx_frame *
 	view.iov_count =
 		body_payload(iov, n, (size_t)f->meta_len + f->text_len, payload, CONN_IOV_MAX);
 	if (phx_unlikely(f->flags & PHX_FRAME_F_PROTOBUF)) {
-		reply_protobuf(call, f, payload, view.iov_count, &st, &view);
+		reply_protobuf(call, f, iov, n, &st);
 		return;
 	}
 	if (phx_unlikely(view.iov_count != 1)) { // only `local` hands over more than one part
@@ -150,18 +177,29 @@ static void grant_send(struct call *call)
 		.sequence = call->sequence,
 	};
 
+	incoming_granted(&call->in, call->session);
 	link_send(path->link, &f, NULL, 0);
 }
 
-static void reply_refused(struct call *call, enum phx_reason reason)
+static PHX_COLD void reply_refused(struct call *call, enum phx_reason reason)
 {
-	const struct call_status st = {
+	struct call_status st = {
 		.code = PHX_RESOURCE_EXHAUSTED,
 		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
 		.executed = PHX_EXECUTED_YES,
 		.reason = (uint8_t)reason,
 	};
+	unsigned long long most = session_recv_most(call->session, true);
+	uint32_t total = call->in.total;
+	char text[160];
 
+	(void)snprintf(text, sizeof(text),
+		reason == PHX_REASON_TOO_LARGE
+			? "a reply of %u bytes is more than this application takes (%llu)"
+			: "no room for a reply of %u bytes came in time (receive quota %llu)",
+		total, most);
+	st.text = text;
+	st.text_len = (uint16_t)strlen(text);
 	channel_forget(call); // also tells the server that nobody will take the message
 	call_complete(call, &st, NULL);
 }
@@ -172,132 +210,38 @@ static void reply_room(struct recv_waiter *waiter, uint32_t offset, enum phx_rea
 
 	if (offset == 0)
 		reply_refused(call, reason);
-	else if (incoming_room(&call->in, call->session, offset,
-			 (uint32_t)phx_align_up(call->in.total, 8) + call->in.meta_len,
-			 POINT_REPLY_IN) != 0)
+	else if (incoming_room(&call->in, call->session, offset) != 0)
 		reply_refused(call, PHX_REASON_NO_MEMORY);
 	else
 		grant_send(call);
 }
 
-// 0, -EPROTO, -ENOMEM.
-static int reply_meta_keep(
-	struct incoming *in, const struct phx_frame *f, const struct iovec *iov, int n)
-{
-	const void *meta = body_part(iov, n, 0, f->meta_len);
-
-	if (f->meta_len == 0)
-		return 0;
-	if (meta == NULL || phx_metadata_check(meta, f->meta_len) != 0)
-		return -EPROTO;
-	in->meta = malloc(f->meta_len);
-	if (in->meta == NULL)
-		return -ENOMEM;
-	memcpy(in->meta, meta, f->meta_len);
-	in->meta_len = f->meta_len;
-	return 0;
-}
-
 static void reply_announced(
 	struct call *call, const struct phx_frame *f, const struct iovec *iov, int n)
 {
-	struct incoming *in = &call->in;
-	uint32_t offset = 0;
-	int rc = -EPROTO;
+	int rc;
 
-	if (!in->active && f->limit != 0) {
-		memset(in, 0, sizeof(*in));
-		rc = reply_meta_keep(in, f, iov, n);
-	}
-	if (rc != 0) {
-		channel_forget(call); // nobody will take the message
-		client_bad_content(call, rc);
-		return;
-	}
-	in->active = true;
-	in->total = f->limit;
-	in->encoded = (f->flags & PHX_FRAME_F_PROTOBUF) != 0;
+	if (call->in.active)
+		return; // announced twice: the first one counts
+	rc = incoming_announce(&call->in, call->session, f, iov, n, &call->work, true,
+		call->deadline_ns, reply_room);
 	status_fill(f, NULL, 0, &call->reply_status);
-	call->in_meta_len = 0;
-	in->waiter.fn = reply_room;
-	rc = session_recv_reserve(call->session, &in->waiter,
-		(uint32_t)phx_align_up(in->total, 8) + in->meta_len, true, call->deadline_ns,
-		&offset);
-	if (rc == 1)
-		reply_room(&in->waiter, offset, PHX_REASON_NONE);
-	else if (rc < 0)
+	if (rc == 1) {
+		grant_send(call);
+	} else if (rc == -EPROTO) {
+		channel_forget(call);
+		client_bad_content(call, rc);
+	} else if (rc < 0) {
 		reply_refused(call, rc == -E2BIG ? PHX_REASON_TOO_LARGE : PHX_REASON_RECV_QUOTA);
-}
-
-static void reply_block_protobuf(struct call *call)
-{
-	uint8_t *meta = call->in.meta;
-	struct reply_view view = {.has_message = true, .meta = meta, .meta_len = call->in.meta_len};
-	const struct call_status st = call->reply_status;
-	struct iovec image;
-	uint8_t *buf;
-	uint32_t len;
-	int rc = message_decode(call->schema, call->output, call->session,
-		incoming_base(&call->in, call->session), call->in.total, &buf, &len);
-
-	call->in.meta = NULL; // read by the completion
-	incoming_drop(&call->in, call->session);
-	if (rc < 0) {
-		client_bad_content(call, rc);
-		free(meta);
-		return;
 	}
-	image = (struct iovec){buf, len};
-	view.iov = &image;
-	view.iov_count = 1;
-	view.msg_len = len;
-	call_reply(call, &st, &view);
-	free(buf);
-	free(meta);
-}
-
-// Behind the message, where the application looks for it.
-static void reply_meta_put(struct call *call)
-{
-	struct incoming *in = &call->in;
-	uint8_t *base = incoming_base(in, call->session);
-
-	if (in->meta == NULL)
-		return;
-	memcpy(base + phx_align_up(in->total, 8), in->meta, in->meta_len);
-	call->in_meta_len = in->meta_len;
-	free(in->meta);
-	in->meta = NULL;
-}
-
-// One step of checking a landed reply. The call is no longer SENT then: nothing can end it twice.
-static int reply_check_step(struct call_work *work)
-{
-	struct call *call = phx_container_of(work, struct call, work);
-	int rc = incoming_check(&call->in, call->session, call->schema, call->output);
-
-	if (rc == 0)
-		return 0;
-	if (rc != 1) {
-		incoming_drop(&call->in, call->session);
-		client_bad_content(call, rc);
-		return 1;
-	}
-	reply_meta_put(call);
-	call_reply_block(call);
-	return 1;
 }
 
 static void reply_landed(struct call *call)
 {
-	call->in.active = false;
 	client_take_back(call);
-	if (call->in.encoded) {
-		reply_block_protobuf(call);
-	} else {
-		call->work.step = reply_check_step;
-		session_work_add(call->session, &call->work);
-	}
+	request_done(call);
+	call->work.step = reply_check_step;
+	session_work_add(call->session, &call->work);
 }
 
 void *client_sink(struct link *link, const struct phx_frame *f)
@@ -315,10 +259,11 @@ int client_landed(struct link *link, const struct phx_frame *f, enum phx_reason 
 	if (call == NULL || !call->in.active)
 		return 0;
 	if (f->payload_bad) {
+		call->in.sink = NULL; // has landed
 		incoming_drop(&call->in, call->session);
 		client_take_back(call);
 		client_bad_content(call, -EBADMSG);
-	} else if (incoming_landed(&call->in, f)) {
+	} else if (incoming_landed(&call->in, call->session, f)) {
 		reply_landed(call);
 	}
 	return 0;

@@ -21,6 +21,7 @@
 #define LINK_SINGLE_BYTES PHX_LIMIT_CHUNK_BYTES // larger messages are announced
 #define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
 #define LINK_ELSEWHERE_NS UINT64_C(1000000000)	// to wait for a path to where a service is
+#define LINK_GRANT_NS	  UINT64_C(5000000000)	// a grant without progress for so long expires
 #define LINK_ORPHAN_NS	  UINT64_C(2000000000)	// a lost channel's history is kept this long
 
 struct link {
@@ -266,23 +267,36 @@ void server_writable(struct link *link);
 void rchannel_subscriptions(struct rchannel *rc, bool all);
 void rchannel_expire(struct link_table *table);
 
-// incoming.c: reception of announced messages, both ends
+// incoming.c: reception of announced messages and of protobuf, both ends
+// Begin with a frame that announces: room is asked for. 1: it is there; 0: `room` is called later
+// (offset 0: refused); -E2BIG, -ENOMEM, -EPROTO. `room` is also called with 0 when the grant makes
+// no progress.
+int incoming_announce(struct incoming *in, struct session *session, const struct phx_frame *f,
+	const struct iovec *iov, int n, struct call_work *work, bool is_reply, uint64_t deadline_ns,
+	void (*room)(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason));
+// GRANT is being sent: chunks must come now.
+void incoming_granted(struct incoming *in, struct session *session);
+// Begin with a frame that holds the whole message in protobuf. 0, -ENOMEM, -EPROTO.
+int incoming_protobuf(struct incoming *in, struct session *session, const struct phx_frame *f,
+	const struct iovec *iov, int n, struct call_work *work, bool is_reply,
+	uint64_t deadline_ns);
 // Where the payload of a chunk goes; NULL: it does not belong there.
 void *incoming_sink(
 	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f);
 // Room for the whole has been found: its block, and memory of our own where a policy judges it
-// first. -ENOMEM: the block has been given back.
-int incoming_room(struct incoming *in, struct session *session, uint32_t block, uint32_t size,
-	enum policy_point point);
+// first. -ENOMEM.
+int incoming_room(struct incoming *in, struct session *session, uint32_t block);
+bool incoming_judged(const struct incoming *in, const struct session *session);
 // Where it lies.
 uint8_t *incoming_base(const struct incoming *in, struct session *session);
 // A chunk landed; true when the message is complete.
-bool incoming_landed(struct incoming *in, const struct phx_frame *f);
-// One step of checking the complete message in place. 1 = canonical, 0 = call again, -EPROTO,
-// -EILSEQ, -E2BIG, -ENOMEM.
-int incoming_check(struct incoming *in, struct session *session, const struct phx_schema *schema,
+bool incoming_landed(struct incoming *in, struct session *session, const struct phx_frame *f);
+// One step of checking or decoding the complete message. 1 = a canonical image of in->total bytes
+// and its metadata stand in in->block; 0 = call again; -EINPROGRESS = waits for room, the work is
+// added again then; -EPROTO, -EILSEQ, -E2BIG, -ENOMEM.
+int incoming_step(struct incoming *in, struct session *session, const struct phx_schema *schema,
 	uint32_t type);
-// Give room, wait and check up.
+// Give room, wait, check and metadata up. Legal at any time.
 void incoming_drop(struct incoming *in, struct session *session);
 
 // outgoing.c: messages on their way out
@@ -307,8 +321,19 @@ int body_payload(const struct iovec *iov, int n, size_t skip, struct iovec *out,
 int body_validate(const struct phx_schema *schema, uint32_t type, const void *base, uint32_t len);
 
 // codec.c: the protobuf form, for peers whose schema differs
-int message_encode(const struct phx_schema *schema, uint32_t type, struct session *session,
-	struct message *message);
-// *out_image is malloc()ed. 0, -EPROTO, -EILSEQ, -E2BIG, -ENOMEM.
-int message_decode(const struct phx_schema *schema, uint32_t type, struct session *session,
-	const void *in, uint32_t in_len, uint8_t **out_image, uint32_t *out_len);
+// Decoding: take a copy of the input that lies `skip` bytes behind the start of a frame's body
+// (else the input is in->block); 0, -ENOMEM, -EPROTO.
+int decoding_copy(
+	struct incoming *in, struct session *session, const struct iovec *iov, int n, size_t skip);
+// One step of measuring: 1 = *out_size is known, 2 = was known, 0 = call again, or an error.
+int decoding_size(struct incoming *in, struct session *session, const struct phx_schema *schema,
+	uint32_t type, uint64_t *out_size);
+// The block for the image and its metadata; 0: there is none. 0, or -ENOMEM now and in the next
+// step.
+int decoding_room(struct incoming *in, struct session *session, uint32_t offset);
+// One step of writing it. 1: in->block (or its landing) is the image.
+int decoding_fill(struct incoming *in, struct session *session);
+void decoding_drop(struct incoming *in, struct session *session);
+// One step of encoding into message->encoded. 1, 0 = call again, -EPROTO, -EILSEQ, -E2BIG, -ENOMEM.
+int encoding_step(struct session *session, struct call_work *work, const struct phx_schema *schema,
+	uint32_t type, struct message *message);

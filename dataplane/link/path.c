@@ -146,6 +146,71 @@ static void send_announced(struct path *path, struct call *call, struct phx_fram
 	link_send(path->link, f, &iov, iov.iov_len != 0);
 }
 
+// ---- protobuf ----
+
+static void encode_failed(struct path *path, struct call *call, int rc)
+{
+	bool size = rc == -E2BIG, memory = rc == -ENOMEM;
+	const char *text = size		   ? "the message is too large in protobuf"
+			   : memory	   ? "no memory to encode the message in protobuf"
+			   : rc == -EILSEQ ? "a string is not UTF-8"
+					   : "the message changed while it was encoded";
+	const struct call_status st = {
+		.code = size || memory ? PHX_RESOURCE_EXHAUSTED : PHX_INVALID_ARGUMENT,
+		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
+		.executed = PHX_EXECUTED_NO,
+		.reason = size		  ? PHX_REASON_TOO_LARGE
+			  : memory	  ? PHX_REASON_NO_MEMORY
+			  : rc == -EILSEQ ? PHX_REASON_UTF8
+					  : PHX_REASON_INVALID,
+		.text = text,
+		.text_len = (uint16_t)strlen(text),
+	};
+
+	path_release(path);
+	call_complete(call, &st, NULL);
+}
+
+static int encode_step(struct call_work *work)
+{
+	struct call *call = phx_container_of(work, struct call, work);
+	struct path *path = call->path;
+	int rc = encoding_step(call->session, work, call->schema, call->input, &call->message);
+
+	if (rc == 0)
+		return 0;
+	call->path = NULL;
+	call->state = CALL_QUEUED;
+	if (rc < 0)
+		encode_failed(path, call, rc);
+	else
+		path_send(path, call);
+	return 1;
+}
+
+// False: the message must be encoded first; path_send() or the end of the call follow.
+static PHX_NOINLINE bool path_encoded(struct path *path, struct call *call)
+{
+	int rc;
+
+	if (call->message.encoded != NULL)
+		return true;
+	rc = encoding_step(call->session, &call->work, call->schema, call->input, &call->message);
+	if (rc == 1)
+		return true;
+	if (rc < 0) {
+		encode_failed(path, call, rc);
+		return false;
+	}
+	call->state = CALL_PACK;
+	call->path = path;
+	call->work.step = encode_step;
+	session_work_add(call->session, &call->work);
+	return false;
+}
+
+// ---- the call goes ----
+
 void path_send(struct path *path, struct call *call)
 {
 	struct iovec iov[CONN_IOV_MAX];
@@ -154,16 +219,20 @@ void path_send(struct path *path, struct call *call)
 	uint32_t cookie;
 	int n = 0, rc;
 
+	if (phx_unlikely(path->state != PATH_OPEN)) {
+		struct path *again;
+
+		path->admitted--;
+		again = channel_admit(call);
+		if (again != NULL)
+			path_send(again, call);
+		return;
+	}
+	if (phx_unlikely(!path->bindings[call->binding].image) && !path_encoded(path, call))
+		return;
 	path->admitted--;
 	if (phx_unlikely(call->deadline_ns <= path->channel->worker->now_ns)) {
 		path_expired(call);
-		return;
-	}
-	if (phx_unlikely(path->state != PATH_OPEN)) {
-		struct path *again = channel_admit(call);
-
-		if (again != NULL)
-			path_send(again, call);
 		return;
 	}
 	if (phx_unlikely(path->sent_size == 0 || path->sent_free == COOKIE_NONE) &&
@@ -174,13 +243,8 @@ void path_send(struct path *path, struct call *call)
 	cookie = path->sent_free;
 	headers_fill(path, call, &f);
 	f.cookie = cookie;
-	if (phx_unlikely(!path->bindings[call->binding].image)) {
-		if (message_encode(call->schema, call->input, call->session, &call->message) != 0) {
-			path_failed(path, call, PHX_REASON_NO_MEMORY);
-			return;
-		}
+	if (phx_unlikely(call->message.encoded != NULL))
 		f.flags |= PHX_FRAME_F_PROTOBUF;
-	}
 	size = message_size(&call->message);
 	conn_count(&path->channel->calls, 1);
 	conn_count(&path->channel->bytes_out, size);

@@ -75,13 +75,60 @@ static int status_send(struct rcall *r)
 	return outgoing_send_whole(link, &f, iov, n, &r->out);
 }
 
-// The request was announced and is not needed any more, complete or not.
+// What was received of the request is not needed any more.
 static PHX_NOINLINE void receive_end(struct rcall *r)
 {
 	phx_list_del(&r->work.node);
 	incoming_drop(&r->in, r->session);
-	free(r->in_meta);
-	r->in_meta = NULL;
+}
+
+static PHX_COLD void encode_failed(struct rcall *r, int rc)
+{
+	bool size = rc == -E2BIG, memory = rc == -ENOMEM;
+
+	rcall_message_drop(r);
+	r->status = (struct call_status){
+		.code = size || memory ? PHX_RESOURCE_EXHAUSTED : PHX_INTERNAL,
+		.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
+		.executed = PHX_EXECUTED_YES,
+		.reason = size	   ? PHX_REASON_TOO_LARGE
+			  : memory ? PHX_REASON_NO_MEMORY
+				   : PHX_REASON_INVALID,
+	};
+	rcall_text(r, "the server's reply cannot be encoded in protobuf (%s)",
+		size	 ? "too large"
+		: memory ? "no memory"
+			 : "it changed");
+}
+
+static int reply_encode_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = encoding_step(r->session, work, r->schema, r->output, &r->message);
+
+	if (rc == 0)
+		return 0;
+	if (rc < 0)
+		encode_failed(r, rc);
+	rcall_send(r);
+	return 1;
+}
+
+// False: the reply is being encoded, rcall_send() follows.
+static PHX_NOINLINE bool reply_encoded(struct rcall *r)
+{
+	int rc;
+
+	if (r->message.encoded != NULL)
+		return true;
+	rc = encoding_step(r->session, &r->work, r->schema, r->output, &r->message);
+	if (rc < 0)
+		encode_failed(r, rc);
+	if (rc != 0)
+		return true;
+	r->work.step = reply_encode_step;
+	session_work_add(r->session, &r->work);
+	return false;
 }
 
 void rcall_send(struct rcall *r)
@@ -89,22 +136,15 @@ void rcall_send(struct rcall *r)
 	struct rchannel *rc = r->rchannel;
 	int status;
 
-	if (phx_unlikely(r->in.total != 0))
+	if (phx_unlikely(r->in.work != NULL))
 		receive_end(r);
 	if (rc == NULL || rc->link == NULL || rc->link->down) {
 		rcall_detach(r);
 		rcall_released(r);
 		return;
 	}
-	if (!r->peer_image && r->status.code == PHX_OK &&
-		message_encode(r->schema, r->output, r->session, &r->message) != 0) {
-		r->status = (struct call_status){
-			.code = PHX_INTERNAL,
-			.origin = PHX_ORIGIN_REMOTE_DATAPLANE,
-			.executed = PHX_EXECUTED_YES,
-			.reason = PHX_REASON_NO_MEMORY,
-		};
-	}
+	if (phx_unlikely(!r->peer_image) && r->status.code == PHX_OK && !reply_encoded(r))
+		return;
 	if (phx_unlikely(!phx_list_empty(&rc->link->replies))) {
 		phx_list_add_tail(&rc->link->replies, &r->node);
 		return;

@@ -3,8 +3,6 @@
 // is checked before use. Worker thread, hot.
 #include "dataplane/link/server.h"
 
-#include "dataplane/core/landing.h"
-
 #include "lib/schema/metadata.h"
 
 #include <stdlib.h>
@@ -31,7 +29,27 @@ static void headers_refuse(struct rchannel *rc, const struct phx_frame *f, enum 
 	rchannel_credit(rc, f->payload_len);
 }
 
-static void rcall_bad(struct rcall *r, int rc)
+static PHX_COLD void bad_text(struct rcall *r, int rc)
+{
+	unsigned long long most = session_recv_most(r->session, false);
+	uint32_t total = r->in.work != NULL ? r->in.total : 0;
+
+	if (rc == -E2BIG && total > most)
+		rcall_text(r, "a request of %u bytes is more than the server takes (%llu)", total,
+			most);
+	else if (rc == -E2BIG)
+		rcall_text(r, "the request is over a limit of the server (%llu bytes)", most);
+	else if (rc == -ENOMEM)
+		rcall_text(r, "no room for a request of %u bytes came in time", total);
+	else if (rc == -EILSEQ)
+		rcall_text(r, "a string is not UTF-8");
+	else if (rc == -EBADMSG)
+		rcall_text(r, "the request was damaged on its way");
+	else
+		rcall_text(r, "the request does not fit its schema");
+}
+
+static PHX_COLD void rcall_bad(struct rcall *r, int rc)
 {
 	r->status = (struct call_status){
 		.code = rc == -E2BIG || rc == -ENOMEM ? PHX_RESOURCE_EXHAUSTED
@@ -45,6 +63,7 @@ static void rcall_bad(struct rcall *r, int rc)
 			  : rc == -ENOMEM  ? PHX_REASON_RECV_QUOTA
 					   : PHX_REASON_SCHEMA,
 	};
+	bad_text(r, rc);
 	r->state = RCALL_REPLYING;
 	rcall_send(r);
 }
@@ -85,15 +104,54 @@ static void request_gathered(struct rcall *r, const struct iovec *iov, int n, ui
 	free(flat.iov_base);
 }
 
+// ---- whole requests ----
+
+static void request_complete(struct rcall *r)
+{
+	r->block = r->in.block;
+	r->has_block = true;
+	r->in.has_block = false;
+	rcall_deliver(r, NULL, 0, r->in.total, NULL, r->in.meta_len);
+}
+
+// One step of checking or decoding a request that is all here.
+static int request_check_step(struct call_work *work)
+{
+	struct rcall *r = phx_container_of(work, struct rcall, work);
+	int rc = incoming_step(&r->in, r->session, r->schema, r->input);
+
+	if (rc == 0)
+		return 0;
+	if (rc == 1)
+		request_complete(r);
+	else if (rc != -EINPROGRESS)
+		rcall_bad(r, rc);
+	return 1;
+}
+
+static void request_protobuf(
+	struct rcall *r, const struct phx_frame *f, const struct iovec *iov, int n)
+{
+	int rc = incoming_protobuf(&r->in, r->session, f, iov, n, &r->work, false, r->deadline_ns);
+
+	r->work.step = request_check_step;
+	if (rc != 0)
+		rcall_bad(r, rc);
+	else if (request_check_step(&r->work) == 0)
+		session_work_add(r->session, &r->work);
+}
+
 static void request_small(struct link *link, struct rcall *r, const struct phx_frame *f,
 	const struct iovec *iov, int n)
 {
 	struct iovec payload[CONN_IOV_MAX];
 	const void *meta = NULL;
-	uint8_t *buf;
-	uint32_t len;
 	int count, rc;
 
+	if (phx_unlikely(f->flags & PHX_FRAME_F_PROTOBUF)) {
+		request_protobuf(r, f, iov, n);
+		return;
+	}
 	if (phx_unlikely(f->meta_len != 0)) {
 		meta = body_part(iov, n, 0, f->meta_len);
 		if (meta == NULL || phx_metadata_check(meta, f->meta_len) != 0) {
@@ -102,21 +160,6 @@ static void request_small(struct link *link, struct rcall *r, const struct phx_f
 		}
 	}
 	count = body_payload(iov, n, (size_t)f->meta_len + f->text_len, payload, CONN_IOV_MAX);
-	if (phx_unlikely(f->flags & PHX_FRAME_F_PROTOBUF)) {
-		r->peer_image = false;
-		rc = count > 1 ? -EPROTO
-			       : message_decode(r->schema, r->input, r->session,
-					 count == 1 ? payload[0].iov_base : NULL, f->payload_len,
-					 &buf, &len);
-		if (rc < 0) {
-			rcall_bad(r, rc);
-			return;
-		}
-		payload[0] = (struct iovec){buf, len};
-		rcall_deliver(r, payload, 1, len, meta, f->meta_len);
-		free(buf);
-		return;
-	}
 	if (phx_unlikely(count != 1)) { // only `local` hands over more than one part
 		request_gathered(r, payload, count, f->payload_len, meta, f->meta_len);
 		return;
@@ -143,6 +186,7 @@ static void request_grant(struct rcall *r)
 		.sequence = r->sequence,
 	};
 
+	incoming_granted(&r->in, r->session);
 	link_send(r->rchannel->link, &f, NULL, 0);
 }
 
@@ -151,44 +195,20 @@ static void request_room(struct recv_waiter *waiter, uint32_t offset, enum phx_r
 	struct rcall *r = phx_container_of(waiter, struct rcall, in.waiter);
 
 	(void)reason;
-	if (offset == 0 || incoming_room(&r->in, r->session, offset,
-				   (uint32_t)phx_align_up(r->in.total, 8) + r->meta_len,
-				   POINT_REQUEST_IN) != 0) {
-		r->in.active = false;
+	if (offset == 0 || incoming_room(&r->in, r->session, offset) != 0)
 		rcall_bad(r, -ENOMEM);
-		return;
-	}
-	request_grant(r);
+	else
+		request_grant(r);
 }
 
 static void request_announced(
 	struct rcall *r, const struct phx_frame *f, const struct iovec *iov, int n)
 {
-	struct incoming *in = &r->in;
-	uint32_t offset = 0;
-	int rc;
+	int rc = incoming_announce(
+		&r->in, r->session, f, iov, n, &r->work, false, r->deadline_ns, request_room);
 
-	r->in_meta = NULL;
-	if (f->meta_len != 0) {
-		const void *meta = body_part(iov, n, 0, f->meta_len);
-
-		r->in_meta = malloc(f->meta_len);
-		if (r->in_meta == NULL || meta == NULL ||
-			phx_metadata_check(meta, f->meta_len) != 0) {
-			rcall_bad(r, -EPROTO);
-			return;
-		}
-		memcpy(r->in_meta, meta, f->meta_len);
-		r->meta_len = f->meta_len;
-	}
-	in->active = true;
-	in->total = f->limit;
-	in->encoded = (f->flags & PHX_FRAME_F_PROTOBUF) != 0;
-	in->waiter.fn = request_room;
-	rc = session_recv_reserve(r->session, &in->waiter,
-		(uint32_t)phx_align_up(f->limit, 8) + f->meta_len, false, r->deadline_ns, &offset);
 	if (rc == 1)
-		request_room(&in->waiter, offset, PHX_REASON_NONE);
+		request_grant(r);
 	else if (rc < 0)
 		rcall_bad(r, rc);
 }
@@ -245,7 +265,7 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 			"the server has too many calls in hand");
 		return 0;
 	}
-	r->peer_image = true;
+	r->peer_image = (f->flags & PHX_FRAME_F_PROTOBUF) == 0;
 	rcall_enter(rc, r, f, worker->now_ns);
 	if (phx_unlikely(f->payload_bad))
 		rcall_bad(r, -EBADMSG);
@@ -274,87 +294,6 @@ void *server_sink(struct link *link, const struct phx_frame *f)
 	return r != NULL ? incoming_sink(&r->in, link, r->session, f) : NULL;
 }
 
-// A decoded request, its size a multiple of 8, that a policy judges first.
-static void request_decoded(struct rcall *r, uint8_t *take_image, uint32_t len)
-{
-	int rc = landing_get(session_account(r->session), &r->in, len + r->meta_len);
-
-	if (rc == 0) {
-		memcpy(r->in.landing, take_image, len);
-		if (r->meta_len != 0)
-			memcpy(r->in.landing + len, r->in_meta, r->meta_len);
-	}
-	free(take_image);
-	free(r->in_meta);
-	r->in_meta = NULL;
-	if (rc != 0)
-		rcall_bad(r, rc);
-	else
-		rcall_deliver(r, NULL, 0, len, NULL, r->meta_len);
-}
-
-static void request_complete(struct rcall *r)
-{
-	const void *meta = r->in_meta;
-	struct iovec iov[2];
-	uint8_t *buf;
-	uint32_t len;
-	int rc;
-
-	if (!r->in.encoded) {
-		uint8_t *base = incoming_base(&r->in, r->session);
-
-		r->block = r->in.block;
-		r->has_block = true;
-		r->in.has_block = false;
-		if (r->meta_len != 0)
-			memcpy(base + phx_align_up(r->in.total, 8), meta, r->meta_len);
-		free(r->in_meta);
-		r->in_meta = NULL;
-		rcall_deliver(r, NULL, 0, r->in.total, NULL, r->meta_len);
-		return;
-	}
-	r->peer_image = false;
-	rc = message_decode(r->schema, r->input, r->session, incoming_base(&r->in, r->session),
-		r->in.total, &buf, &len);
-	incoming_drop(&r->in, r->session);
-	if (rc < 0) {
-		rcall_bad(r, rc);
-		return;
-	}
-	if (session_judges(r->session, POINT_REQUEST_IN)) {
-		request_decoded(r, buf, len);
-		return;
-	}
-	// Decoded images of any size, a multiple of 8, go through a block of their own.
-	iov[0] = (struct iovec){buf, len};
-	iov[1] = (struct iovec){r->in_meta, r->meta_len};
-	rc = rcall_take_image(r, iov, 2, len + r->meta_len);
-	free(buf);
-	free(r->in_meta);
-	r->in_meta = NULL;
-	if (rc < 0)
-		rcall_bad(r, rc);
-	else
-		rcall_deliver(r, NULL, 0, len, NULL, r->meta_len);
-}
-
-static int request_check_step(struct call_work *work)
-{
-	struct rcall *r = phx_container_of(work, struct rcall, work);
-	int rc = incoming_check(&r->in, r->session, r->schema, r->input);
-
-	if (rc == 0)
-		return 0;
-	if (rc != 1) {
-		incoming_drop(&r->in, r->session);
-		rcall_bad(r, rc);
-	} else {
-		request_complete(r);
-	}
-	return 1;
-}
-
 int server_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason)
 {
 	struct rcall *r = frame_rcall(link, f);
@@ -363,18 +302,11 @@ int server_landed(struct link *link, const struct phx_frame *f, enum phx_reason 
 	if (r == NULL || !r->in.active)
 		return 0;
 	if (f->payload_bad) {
-		incoming_drop(&r->in, r->session);
+		r->in.sink = NULL; // has landed
 		rcall_bad(r, -EBADMSG);
-		return 0;
+	} else if (incoming_landed(&r->in, r->session, f)) {
+		r->work.step = request_check_step;
+		session_work_add(r->session, &r->work);
 	}
-	if (!incoming_landed(&r->in, f))
-		return 0;
-	r->in.active = false;
-	if (r->in.encoded) {
-		request_complete(r);
-		return 0;
-	}
-	r->work.step = request_check_step;
-	session_work_add(r->session, &r->work);
 	return 0;
 }

@@ -26,7 +26,7 @@ static void big_check(struct outcome *out, uint32_t size, uint32_t reply_size, u
 		size);
 	b = phoenix_calls_BigReply_payload(r);
 	big_fill(want, reply_size, seed);
-	CHECK(b.len == reply_size && memcmp(b.data, want, reply_size) == 0,
+	CHECK(b.len == reply_size && (b.len == 0 || memcmp(b.data, want, b.len) == 0),
 		"reply of %u bytes changed", reply_size);
 	free(want);
 	phx_message_release(out->reply);
@@ -146,6 +146,75 @@ static void stream_of_megabytes(void)
 	phx_channel_close(channel);
 	phx_detach(context);
 	server_stop(s);
+}
+
+static void refused(struct phx_context *context, struct phx_channel *channel, uint32_t size,
+	uint32_t reply_size, uint32_t origin, uint32_t executed, const char *word)
+{
+	uint64_t begin = now_ns();
+	struct outcome out;
+
+	start(channel, phx_queue_default(context), phoenix_calls_Suite_method_Big,
+		big_request(context, size, reply_size, 5), NULL, &out);
+	begin = now_ns();
+	await(phx_queue_default(context), &out);
+	check_status(&out.status, PHX_RESOURCE_EXHAUSTED, origin, executed, PHX_REASON_TOO_LARGE);
+	CHECK(strstr(out.status.text, word) != NULL, "the text says \"%s\": \"%s\"", word,
+		out.status.text);
+	CHECK(out.at_ns - begin < 900 * MS, "refused after %llu ns",
+		(unsigned long long)(out.at_ns - begin));
+}
+
+static void *server_thread(void *arg)
+{
+	struct server *s = arg;
+
+	s->rc = phx_server_run(s->server);
+	return NULL;
+}
+
+// Over what can be sent, and over what the receiver may hold: at once, and with the numbers.
+static void over_the_limits(void)
+{
+	struct phx_attach_options options = PHX_ATTACH_OPTIONS_INIT;
+	struct server *s = calloc(1, sizeof(*s));
+	struct phx_context *context;
+	struct phx_channel *channel;
+	struct phx_status status;
+
+	CHECK(s != NULL, "memory");
+	options.recv_quota = 8 * MIB;
+	s->context = attach(suite.server_dir, &options);
+	service_init(s, 1);
+	CHECK(phx_server_create(s->context, NULL, &s->server) == 0, "server");
+	CHECK(phoenix_calls_Suite_register(s->server, "over_the_limits", &s->handlers, &status) ==
+			0,
+		"%s", status.text);
+	CHECK(pthread_create(&s->thread, NULL, server_thread, s) == 0, "thread");
+	options.recv_quota = 4 * MIB;
+	context = attach(suite.client_dir, &options);
+	channel = channel_to(context, "over_the_limits");
+	(void)who(context, channel);
+	big_call(context, channel, 5 * MIB, 8);
+	refused(context, channel, 7 * MIB, 8, PHX_ORIGIN_REMOTE_DATAPLANE, PHX_EXECUTED_NO,
+		"6291456");
+	refused(context, channel, 9 * MIB, 8, PHX_ORIGIN_REMOTE_DATAPLANE, PHX_EXECUTED_NO,
+		"6291456");
+	refused(context, channel, 65 * MIB, 8, PHX_ORIGIN_LOCAL_DATAPLANE, PHX_EXECUTED_NO,
+		"67108864");
+	big_call(context, channel, 8, 3 * MIB);
+	refused(context, channel, 8, 5 * MIB, PHX_ORIGIN_LOCAL_DATAPLANE, PHX_EXECUTED_YES,
+		"4194304");
+	refused(context, channel, 8, 65 * MIB, PHX_ORIGIN_REMOTE_DATAPLANE, PHX_EXECUTED_YES,
+		"67108864");
+	big_call(context, channel, 5 * MIB, 8); // nothing of it took room
+	phx_channel_close(channel);
+	phx_detach(context);
+	phx_server_stop(s->server);
+	(void)pthread_join(s->thread, NULL); // it was created
+	phx_server_destroy(s->server);
+	phx_detach(s->context);
+	free(s);
 }
 
 // More than the receiver has room for at a time: they wait for each other, and all come through.
@@ -345,6 +414,7 @@ const struct test_case cases_big[] = {
 	{"metadata_beside_messages", metadata_beside_messages},
 	{"megabytes", megabytes},
 	{"stream_of_megabytes", stream_of_megabytes},
+	{"over_the_limits", over_the_limits},
 	{"room_is_waited_for", room_is_waited_for},
 	{"room_that_never_comes", room_that_never_comes},
 	{"small_beside_large", small_beside_large},

@@ -105,7 +105,8 @@ static void big(uint32_t size, uint32_t reply_size)
 		"metadata");
 	o.metadata = meta;
 	rc = phoenix_calls_Suite_Big(channel, m, &o, &reply, &status);
-	CHECK(rc == 0, "big of %u and %u: %s", size, reply_size, status.text);
+	CHECK(rc == 0, "big of %u and %u: %s, code %u origin %u reason %u: %s", size, reply_size,
+		strerror(-rc), status.code, status.origin, status.reason, status.text);
 	CHECK(phx_metadata_find(phx_reply_metadata(reply), "k", &value) && value.len == 1,
 		"big of %u and %u: metadata is lost", size, reply_size);
 	phx_metadata_destroy(meta);

@@ -16,6 +16,7 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"system.version", noun_system_version},
 	{"app.list", noun_forward},
 	{"app.get", noun_forward},
+	{"app.history", noun_forward},
 	{"app.detach", noun_forward},
 	{"app.rule_list", noun_app_rule_list},
 	{"app.rule_set", noun_app_rule_set},

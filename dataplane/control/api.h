@@ -63,6 +63,9 @@ json_t *api_counter(const _Atomic uint64_t *counter);
 // Answer a list sorted as it is, under the method's list_key.
 void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows);
 
+// The row of an application, as `app list` shows it.
+json_t *api_app_row(const struct api *api, const struct attach_info *info);
+
 // The application that the parameter "app" means: an id, a name given by the rules, or a claimed
 // name that only one has. False: answered.
 bool api_app_find(struct api *api, struct phx_ctl_call *call, uint64_t *out_id);
@@ -74,6 +77,15 @@ void api_app_list(void *arg, struct phx_ctl_call *call);
 void api_app_detach(void *arg, struct phx_ctl_call *call);
 void api_service_list(void *arg, struct phx_ctl_call *call);
 void api_lcore_list(void *arg, struct phx_ctl_call *call);
+void api_app_get(void *arg, struct phx_ctl_call *call);
+void api_app_history(void *arg, struct phx_ctl_call *call);
+void api_channel_get(void *arg, struct phx_ctl_call *call);
+void api_channel_list(void *arg, struct phx_ctl_call *call);
+void api_engine_list(void *arg, struct phx_ctl_call *call);
+void api_link_get(void *arg, struct phx_ctl_call *call);
+void api_link_list(void *arg, struct phx_ctl_call *call);
+void api_mem_get(void *arg, struct phx_ctl_call *call);
+void api_stats_get(void *arg, struct phx_ctl_call *call);
 void api_placement_list(void *arg, struct phx_ctl_call *call);
 void api_placement_set(void *arg, struct phx_ctl_call *call);
 void api_placement_rebalance(void *arg, struct phx_ctl_call *call);

@@ -71,7 +71,7 @@ static void row_counters(json_t *row, const struct session *session)
 	(void)json_object_set_new(row, "replies_total", api_counter(&s->replies));
 }
 
-static json_t *app_row(const struct api *api, const struct attach_info *info)
+json_t *api_app_row(const struct api *api, const struct attach_info *info)
 {
 	json_t *row = json_pack("{s:o, s:o, s:o, s:s, s:o, s:o}", "app",
 		api_id_json("app", info->id), "name", api_text(info->name), "claimed_name",
@@ -106,7 +106,7 @@ static void add_row(void *arg, const struct attach_info *info)
 	struct rows *r = arg;
 
 	if (is_app(info))
-		(void)json_array_append_new(r->rows, app_row(r->api, info));
+		(void)json_array_append_new(r->rows, api_app_row(r->api, info));
 }
 
 void api_app_list(void *arg, struct phx_ctl_call *call)

@@ -90,8 +90,24 @@ const struct phx_ctl_method phx_ctl_methods_app[] = {
 		.summary = "one application with its services, quotas and queues",
 		.params = PHX_CTL_PARAMS(APP_ID),
 		.columns = APP_COLUMNS,
-		.result = "the row of app.list, and services, quotas, queues",
+		.result = "the row of app.list, and registered: [{service, group}], memory, "
+			  "queues, schemas, quotas, lent_blocks, recv_used_bytes, "
+			  "room_waits_total, wakeups_total, dropped_replies_total",
 		.example = "app get app-3",
+	},
+	{
+		.name = "app.history",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "applications that have ended, and why",
+		.params = PHX_CTL_PARAMS(),
+		.list_key = "apps",
+		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"claimed_name", "CLAIM"},
+			{"pid", "PID"}, {"uid", "UID"}, {"reason", "REASON"}, {"text", "TEXT"},
+			{"ended_at", "ENDED"}),
+		.result = "apps: [{app, claimed_name, uid, pid, reason, text, ended_at}], newest "
+			  "first, the last 64; generation, next",
+		.example = "app history",
 	},
 	{
 		.name = "app.detach",

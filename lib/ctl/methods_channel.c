@@ -3,15 +3,15 @@
 #include "lib/ctl/methods.h"
 
 #define CHANNEL_COLUMNS                                                                            \
-	PHX_CTL_COLUMNS({"channel", "CHANNEL"}, {"app", "APP"}, {"side", "SIDE"},                  \
-		{"target", "TARGET"}, {"link", "LINK"}, {"state", "STATE"},                        \
-		{"inflight", "INFLIGHT"}, {"calls_total", "CALLS"})
+	PHX_CTL_COLUMNS({"channel", "CHANNEL"}, {"app", "APP"}, {"target", "TARGET"},              \
+		{"state", "STATE"}, {"lcore", "LCORE"}, {"services", "SERVICES"},                  \
+		{"links", "LINKS"}, {"inflight", "INFLIGHT"}, {"pending", "PENDING"},              \
+		{"calls_total", "CALLS"})
 
 static const struct phx_ctl_param filter[] = {
 	{.name = "app", .type = PHX_CTL_GLOB, .help = "id of its application"},
-	{.name = "link", .type = PHX_CTL_GLOB, .help = "id of its link"},
-	{.name = "side", .type = PHX_CTL_GLOB, .help = "client or server"},
-	{.name = "state", .type = PHX_CTL_GLOB, .help = "opening, open or closing"},
+	{.name = "target", .type = PHX_CTL_GLOB, .help = "as the application named it"},
+	{.name = "state", .type = PHX_CTL_GLOB, .help = "open, opening, connecting or backoff"},
 	{.name = NULL},
 };
 
@@ -27,22 +27,23 @@ const struct phx_ctl_method phx_ctl_methods_channel[] = {
 			.help = "only channels that match"}),
 		.list_key = "channels",
 		.columns = CHANNEL_COLUMNS,
-		.result = "channels: [{channel, app, side, target, link, state, inflight, "
-			  "calls_total}], generation, next",
+		.result = "channels: [{channel, app, target, state, lcore, services, links, "
+			  "inflight, pending: calls that wait for service, link or credit, "
+			  "calls_total, tx_bytes_total}], generation, next",
 		.example = "channel list filter.app=app-3",
 	},
 	{
 		.name = "channel.get",
 		.role = PHX_CTL_RO,
 		.flags = PHX_CTL_FORWARD,
-		.summary = "one channel with its credits and epoch",
+		.summary = "one channel",
 		.params = PHX_CTL_PARAMS({.name = "channel",
 			.type = PHX_CTL_GLOB,
 			.required = true,
-			.help = "id (chan-3)"}),
+			.help = "id (chan-3-0)"}),
 		.columns = CHANNEL_COLUMNS,
-		.result = "the row of channel.list, and credits, epoch, services",
-		.example = "channel get chan-3",
+		.result = "the row of channel.list",
+		.example = "channel get chan-3-0",
 	},
 	{.name = NULL},
 };

@@ -3,7 +3,8 @@
 #include "lib/ctl/methods.h"
 
 static const struct phx_ctl_param filter[] = {
-	{.name = "kind", .type = PHX_CTL_GLOB, .help = "session or link"},
+	{.name = "kind", .type = PHX_CTL_GLOB, .help = "session, tcp or links"},
+	{.name = "object", .type = PHX_CTL_GLOB, .help = "app-3, link-1.small"},
 	{.name = "lcore", .type = PHX_CTL_INT, .max = 1023, .help = "worker that owns it"},
 	{.name = "state", .type = PHX_CTL_GLOB, .help = "active or parked"},
 	{.name = NULL},
@@ -21,8 +22,13 @@ const struct phx_ctl_method phx_ctl_methods_engine[] = {
 			.help = "only engines that match"}),
 		.list_key = "engines",
 		.columns = PHX_CTL_COLUMNS({"engine", "ENGINE"}, {"kind", "KIND"},
-			{"object", "OBJECT"}, {"lcore", "LCORE"}, {"state", "STATE"}),
-		.result = "engines: [{engine, kind, object, lcore, state}], generation, next",
+			{"object", "OBJECT"}, {"lcore", "LCORE"}, {"state", "STATE"},
+			{"polls_total", "POLLS"}, {"work_total", "WORK"},
+			{"busy_ns_total", "BUSY_NS"}),
+		.result = "engines: [{engine, kind: session, tcp, or links (chunks of large "
+			  "messages), object, lcore, worker, state: active or parked, polls_total, "
+			  "work_total, busy_ns_total: estimated from one poll in 16}], generation, "
+			  "next",
 		.example = "engine list filter.lcore=1",
 	},
 	{.name = NULL},

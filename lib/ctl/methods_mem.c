@@ -13,9 +13,10 @@ const struct phx_ctl_method phx_ctl_methods_mem[] = {
 			.help = "id or name of one application"}),
 		.columns = PHX_CTL_COLUMNS({"app_bytes", "APP_BYTES"}, {"app_limit_bytes", "LIMIT"},
 			{"pools", "POOLS"}, {"apps", "APPS"}),
-		.result =
-			"app_bytes, app_limit_bytes, pools: [{name, size_bytes, used, capacity}], "
-			"apps: [{app, send_bytes, recv_bytes}]",
+		.result = "app_bytes, app_limit_bytes, apps: [{app, name, send_bytes, recv_bytes, "
+			  "send_regions, recv_regions, recv_used_bytes, lent_blocks, "
+			  "room_waits_total, snapshot_bytes, snapshot_refused_total}], pools: "
+			  "[{name, lcore, block_bytes, used, total, refused_total}]",
 		.example = "mem get",
 	},
 	{.name = NULL},

@@ -3,10 +3,18 @@
 #include "lib/ctl/methods.h"
 
 static const struct phx_ctl_param filter[] = {
-	{.name = "app", .type = PHX_CTL_GLOB, .help = "name of the application"},
+	{.name = "app", .type = PHX_CTL_GLOB, .help = "id of the application"},
+	{.name = "side", .type = PHX_CTL_GLOB, .help = "client or server"},
 	{.name = "service", .type = PHX_CTL_GLOB, .help = "service name"},
 	{.name = "method", .type = PHX_CTL_GLOB, .help = "method name"},
 	{.name = "status", .type = PHX_CTL_GLOB, .help = "OK, UNAVAILABLE, ..."},
+	{.name = NULL},
+};
+static const struct phx_ctl_param key[] = {
+	{.name = "key",
+		.type = PHX_CTL_ENUM,
+		.values = "app|side|service|method|status",
+		.help = "series with equal keys are added up"},
 	{.name = NULL},
 };
 static const struct phx_ctl_param quantile[] = {
@@ -27,17 +35,25 @@ const struct phx_ctl_method phx_ctl_methods_stats[] = {
 						 .type = PHX_CTL_OBJECT,
 						 .fields = filter,
 						 .help = "only series that match"},
+			{.name = "group_by",
+				.type = PHX_CTL_ARRAY,
+				.max = 5,
+				.fields = key,
+				.help = "what tells series apart; all five when absent"},
 			{.name = "quantiles",
 				.type = PHX_CTL_ARRAY,
 				.max = 8,
 				.fields = quantile,
 				.help = "latencies to report; 0.5, 0.99, 0.999 when absent"}),
 		.list_key = "series",
-		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"service", "SERVICE"},
+		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"side", "SIDE"}, {"service", "SERVICE"},
 			{"method", "METHOD"}, {"status", "STATUS"}, {"calls_total", "CALLS"},
 			{"p50_us", "P50_US"}, {"p99_us", "P99_US"}),
-		.result = "series: [{app, service, method, status, calls_total, tx_bytes_total, "
-			  "rx_bytes_total, p50_us, p99_us, p999_us}], generation, next",
+		.result = "series: [{app, side: client or server, service, method, status, "
+			  "calls_total, tx_bytes_total, rx_bytes_total, p50_us, p99_us, p999_us: "
+			  "of all status of the series; errors_total when not told apart by "
+			  "status}], generation, next; app is overflow for keys beyond the table "
+			  "and past for series given up",
 		.example = "stats get filter.service='hello.*'",
 	},
 	{.name = NULL},

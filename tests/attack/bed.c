@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 struct bed bed;
+void (*bed_cleanup)(void);
 static const char *program_dataplane, *program_bystander;
 
 unsigned bed_rounds(unsigned full)
@@ -229,6 +230,8 @@ void bed_assert_quiet(void)
 int bed_after(void **state)
 {
 	(void)state;
+	if (bed_cleanup != NULL)
+		bed_cleanup();
 	assert_true(alive(bed.dataplane));
 	assert_true(alive(bed.bystander));
 	bed_assert_quiet();
@@ -237,10 +240,12 @@ int bed_after(void **state)
 
 int bed_main(int argc, char **argv, const char *group, const struct CMUnitTest *tests, size_t count)
 {
-	if (argc != 3) {
-		(void)fprintf(stderr, "usage: %s DATAPLANE BYSTANDER\n", argv[0]);
+	if (argc < 3) {
+		(void)fprintf(stderr, "usage: %s DATAPLANE BYSTANDER [TEST]\n", argv[0]);
 		return 2;
 	}
+	if (argc > 3)
+		cmocka_set_test_filter(argv[3]);
 	program_dataplane = argv[1];
 	program_bystander = argv[2];
 	(void)signal(SIGPIPE, SIG_IGN);

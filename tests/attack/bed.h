@@ -35,6 +35,8 @@ struct bed {
 };
 
 extern struct bed bed;
+// Ends what a failed test left open.
+extern void (*bed_cleanup)(void);
 
 // Start a dataplane with these further arguments (NULL ends them) and the bystander. Programs are
 // found by bed_main().

@@ -27,13 +27,41 @@ static void on_event(void *arg, const struct phx_attach_header *packet, int fd)
 	raw->reason = phx_attach_refused_of(packet)->reason;
 }
 
+// Sockets of open sessions: a failed test does not close them.
+#define SOCKETS_MAX 1024
+static int sockets[SOCKETS_MAX];
+static unsigned socket_count;
+
+static void forget_socket(int fd)
+{
+	for (unsigned i = 0; i < socket_count; i++)
+		if (sockets[i] == fd)
+			sockets[i--] = sockets[--socket_count];
+}
+
+static void close_sockets(void)
+{
+	while (socket_count > 0)
+		(void)close(sockets[--socket_count]);
+}
+
 void raw_connect(struct raw *raw)
 {
+	uint64_t deadline = phx_clock_ns() + BED_DEADLINE_NS;
+	int rc;
+
+	bed_cleanup = close_sockets;
 	memset(raw, 0, sizeof(*raw));
 	for (int i = 0; i < 5; i++)
 		raw->fds[i] = -1;
 	assert_int_equal(phx_attach_client_init(&raw->client, on_event, raw), 0);
-	assert_int_equal(phx_attach_client_connect(&raw->client, bed.app_socket), 0);
+	// The backlog is full while the dataplane is busy accepting.
+	while ((rc = phx_attach_client_connect(&raw->client, bed.app_socket)) == -EAGAIN &&
+		phx_clock_ns() < deadline)
+		bed_pause();
+	assert_int_equal(rc, 0);
+	if (socket_count < SOCKETS_MAX)
+		sockets[socket_count++] = raw->client.fd;
 }
 
 void raw_hello_fill(struct phx_attach_hello_req *req)
@@ -206,6 +234,7 @@ void raw_close(struct raw *raw)
 	for (int i = 0; i < 5; i++)
 		if (raw->fds[i] >= 0)
 			(void)close(raw->fds[i]);
+	forget_socket(raw->client.fd);
 	phx_attach_client_fini(&raw->client);
 	memset(raw, 0, sizeof(*raw));
 }
@@ -257,6 +286,18 @@ void raw_service(struct raw *raw, const char *group, const char *target)
 		(void)handle_of(
 			raw, (struct phx_attach_request){
 				     .h = &bind.h, .size = sizeof(bind), .type = PHX_ATTACH_BIND});
+}
+
+void raw_message(struct raw *raw, uint32_t bytes)
+{
+	struct phx_schema *schema = t_all_schema();
+	const struct phx_message *all = phx_schema_message(schema, T_ALL);
+	uint32_t at = phx_message_field_named(all, "data")->offset;
+	const uint32_t ref[2] = {all->size - at, bytes};
+
+	memset(raw->app_heap, 0, all->size);
+	memcpy(raw->app_heap + at, ref, sizeof(ref));
+	phx_schema_free(schema);
 }
 
 // ---- rings ----

@@ -44,6 +44,10 @@ void raw_close(struct raw *raw);
 // channel 0 to "local:group" and bind t.Service as binding 0, t.Other as 1.
 void raw_service(struct raw *raw, const char *group, const char *target);
 
+// A message t.All with so many bytes of data at the start of the heap region: too large for a ring
+// entry from 200 on.
+void raw_message(struct raw *raw, uint32_t bytes);
+
 // Index words, by their offset in layout.h.
 void raw_word_set(struct raw *raw, uint32_t offset, uint32_t value);
 uint32_t raw_word(const uint8_t *queue, uint32_t offset);

@@ -4,11 +4,9 @@
 
 #include "cli/doctor.h"
 #include "cli/local.h"
-#include "lib/base/clock.h"
+#include "cli/top.h"
 
 #include <string.h>
-
-#define TIMEOUT_MAX_MS 600000 // of timeout_ms in the method table
 
 int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 {
@@ -17,18 +15,12 @@ int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 	return exit_code;
 }
 
-// What the dataplane answers takes as long as the shell waits, less the way back: the control
-// plane's own limit is shorter.
 static void set_timeout(const struct cli *cli, struct grammar_command *c)
 {
-	uint64_t ns = cli->options.timeout_ns;
-	uint64_t ms = (ns - phx_min(ns / 10, 500 * PHX_NS_PER_MS)) / PHX_NS_PER_MS;
-
-	if (c->raw || c->method == NULL || (c->method->flags & PHX_CTL_FORWARD) == 0 ||
-		json_object_get(c->params, "timeout_ms") != NULL)
-		return;
-	ms = phx_max(phx_min(ms, (uint64_t)TIMEOUT_MAX_MS), (uint64_t)1);
-	(void)json_object_set_new(c->params, "timeout_ms", json_integer((json_int_t)ms));
+	if (!c->raw && c->method != NULL && (c->method->flags & PHX_CTL_FORWARD) != 0 &&
+		json_object_get(c->params, "timeout_ms") == NULL)
+		(void)json_object_set_new(
+			c->params, "timeout_ms", json_integer(session_forward_ms(&cli->session)));
 }
 
 static int send_command(
@@ -58,6 +50,8 @@ static int run_local(struct cli *cli, const struct local *local, const struct wo
 	switch (local->id) {
 	case LOCAL_DOCTOR:
 		return doctor_run(cli, &arguments);
+	case LOCAL_TOP:
+		return top_run(cli, &arguments);
 	}
 	return CLI_LOCAL;
 }

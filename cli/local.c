@@ -20,6 +20,20 @@ static const struct local locals[] = {
 			"exit status: 1 when a check failed\n"
 			"example: phoenix-cli doctor\n",
 	},
+	{
+		.id = LOCAL_TOP,
+		.name = "top",
+		.summary = "lcores, engines, applications and methods with their rates",
+		.help = "phoenix-cli top [-n COUNT] [-d SECONDS]\n"
+			"  -n COUNT    stop after COUNT samples (on a terminal: never)\n"
+			"  -d SECONDS  time between two samples (default 1, at least 0.1)\n"
+			"  Full screen on a terminal: keys l, e, a, m or Tab choose the table, q "
+			"ends.\n"
+			"  With -n or where stdout is no terminal all tables are printed one "
+			"after\n"
+			"  another, with -j one document for each sample.\n"
+			"example: phoenix-cli top -n 2 -d 0.5\n",
+	},
 };
 
 size_t local_count(void)

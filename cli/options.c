@@ -16,6 +16,7 @@
 const char options_help[] =
 	"usage: phoenix-cli [options] NOUN [VERB] [NAME] [KEY VALUE | KEY=VALUE]...\n"
 	"       phoenix-cli [options] doctor\n"
+	"       phoenix-cli [options] top [-n COUNT] [-d SECONDS]\n"
 	"       phoenix-cli [options] rpc METHOD [JSON]\n"
 	"       phoenix-cli [options] -f FILE\n"
 	"       phoenix-cli [options]        the shell; without a terminal: -f -\n"
@@ -212,6 +213,12 @@ static int add_word(struct parse *p, struct words *w, const char *word)
 	return words_add(w, word, strlen(word)) == 0 ? 0 : fail(p, "out of memory", "");
 }
 
+// `top` has options of its own.
+static bool is_word(const struct words *w, int c)
+{
+	return (c == 'n' || c == 'd') && w->count > 0 && strcmp(w->items[0], "top") == 0;
+}
+
 enum options_result options_parse(int argc, char **argv, struct options *out_options,
 	struct words *w, char *why, size_t why_size)
 {
@@ -221,9 +228,12 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 	*out_options = (struct options){.timeout_ns = TIMEOUT_DEFAULT_NS};
 	optind = 0; // glibc: forget what was parsed before
 	why[0] = '\0';
-	while ((c = getopt_long(argc, argv, "-:s:i:jpo:qvnt:r:f:kxhV", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "-:s:i:jpo:qvnt:r:f:kxhVd", long_options, NULL)) !=
+		-1) {
 		if (c == 1)
 			rc |= add_word(&p, w, optarg);
+		else if (is_word(w, c))
+			rc |= add_word(&p, w, c == 'n' ? "-n" : "-d");
 		else if (set_option(&p, c, argv) != 0)
 			rc = -1; // goes on: -j decides how the error is told
 		if (out_options->complete)

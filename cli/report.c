@@ -12,6 +12,8 @@ static void put_json(const struct report *r, json_t *value)
 {
 	size_t flags = r->pretty ? JSON_INDENT(2) : JSON_COMPACT;
 
+	flags |= JSON_REAL_PRECISION(12); // 52.3 as it was meant
+
 	(void)json_dumpf(value, r->out, flags | JSON_ENCODE_ANY); // checked at the end
 	(void)fputc('\n', r->out);
 }

@@ -19,6 +19,8 @@
 #define ROWS_NS	  (200 * PHX_NS_PER_MS)
 #define WHY_BYTES 256
 
+#define TIMEOUT_MAX_MS 600000 // of timeout_ms in the method table
+
 static atomic_bool interrupted; // set by the handler
 
 static void on_interrupt(int)
@@ -173,6 +175,14 @@ int session_call(struct session *s, const char *method, json_t *params, json_t *
 	(void)sigaction(SIGINT, &before, NULL);
 	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
 	return code;
+}
+
+json_int_t session_forward_ms(const struct session *s)
+{
+	uint64_t ns = s->options->timeout_ns;
+	uint64_t ms = (ns - phx_min(ns / 10, 500 * PHX_NS_PER_MS)) / PHX_NS_PER_MS;
+
+	return (json_int_t)phx_max(phx_min(ms, (uint64_t)TIMEOUT_MAX_MS), (uint64_t)1);
 }
 
 json_t *session_rows(void *arg, const struct phx_ctl_method *list)

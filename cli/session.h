@@ -40,6 +40,10 @@ int session_call(struct session *s, const char *method, json_t *params, json_t *
 // most 200 ms altogether. New reference, NULL without an answer. arg is a struct session.
 json_t *session_rows(void *arg, const struct phx_ctl_method *list);
 
+// The timeout_ms to give to a method that the dataplane answers: as long as the shell waits, less
+// the way back. The control plane's own limit is shorter.
+json_int_t session_forward_ms(const struct session *s);
+
 // Exit code of an error that the server answered: 64 + N, protocol errors as the status
 // they mean.
 int session_exit_code(int code);

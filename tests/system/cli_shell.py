@@ -10,27 +10,7 @@ import signal
 import stat
 import sys
 
-from terminal import Terminal
-
-
-class Shell(Terminal):
-    def __init__(self, command, env, rundir):
-        super().__init__(command, env)
-        self.prompt = f"phoenix ({os.path.basename(rundir)})> "
-        self.expect(self.prompt)
-
-    def line(self, text, *wants):
-        """Enter a line; these texts must come, in this order, and then the prompt."""
-        self.send(text + "\r")
-        for want in wants:
-            self.expect(want)
-        return self.expect(self.prompt)
-
-    def leave(self, keys="\x04"):
-        self.send(keys)
-        code = self.end()
-        if code != 0:
-            sys.exit(f"{keys!r}: exit status {code}")
+from terminal import Shell, Terminal
 
 
 def lines_and_signals(t, daemon):

@@ -65,20 +65,18 @@ static int context_create(struct phx_context **out_ctx)
 	if (ctx == NULL)
 		return -ENOMEM;
 	memset(ctx, 0, sizeof(*ctx));
-	ctx->doorbell = -1;
-	ctx->client.fd = -1;
 	ctx->cpus = attach_cpus();
+	phx_lock_init(&ctx->end_lock);
 	phx_lock_init(&ctx->control);
-	phx_lock_init(&ctx->heap_lock);
+	phx_lock_init(&ctx->sessions_lock);
+	phx_lock_init(&ctx->messages_lock);
 	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
 		phx_lock_init(&ctx->caches[i].lock);
 	phx_list_init(&ctx->channels);
 	phx_list_init(&ctx->servers);
+	phx_list_init(&ctx->sessions);
 	rc = phx_fork_page_create(&ctx->fork_page);
-	if (rc == 0)
-		rc = phx_attach_client_init(&ctx->client, phx_context_on_event, ctx);
 	if (rc) {
-		phx_fork_page_destroy(ctx->fork_page);
 		free(ctx);
 		return rc;
 	}
@@ -86,41 +84,16 @@ static int context_create(struct phx_context **out_ctx)
 	return 0;
 }
 
-// What a session that did not come about leaves behind, so that hello can be said again.
-static void context_reset(struct phx_context *ctx, bool forked) PHX_REQUIRES(ctx->control)
-{
-	while (ctx->region_events != NULL) {
-		struct phx_region_event *event = ctx->region_events;
-
-		ctx->region_events = event->next;
-		(void)close(event->fd); // received, not used
-		free(event);
-	}
-	phx_attach_client_close(&ctx->client);
-	for (uint32_t i = 0; i < PHX_LIMIT_QUEUES_MAX; i++) {
-		phx_queue_destroy(ctx->queues[i]);
-		ctx->queues[i] = NULL;
-	}
-	ctx->default_queue = NULL;
-	if (ctx->doorbell >= 0)
-		(void)close(ctx->doorbell); // received with the hello
-	ctx->doorbell = -1;
-	phx_heap_destroy(ctx->heap);
-	ctx->heap = NULL;
-	if (!forked) {
-		// A child has none of these mappings; others may stand in their place.
-		phx_space_fini(&ctx->send);
-		phx_space_fini(&ctx->recv);
-	}
-	atomic_store_explicit(&ctx->gone, 0, memory_order_relaxed); // nobody else knows ctx
-}
-
 static void context_destroy(struct phx_context *ctx, bool forked) PHX_NO_ANALYSIS
 {
 	phx_channels_free(ctx);
 	phx_servers_free(ctx);
-	context_reset(ctx, forked);
-	phx_attach_client_fini(&ctx->client);
+	for (uint32_t i = 0; i < PHX_LIMIT_QUEUES_MAX; i++)
+		phx_queue_destroy(ctx->queues[i]);
+	// Nobody uses the context, so nobody changes the list meanwhile.
+	while (!phx_list_empty(&ctx->sessions))
+		phx_session_destroy(
+			phx_list_entry(ctx->sessions.next, struct phx_session, link), forked);
 	phx_message_destroy_all(ctx);
 	phx_fork_page_destroy(ctx->fork_page);
 	free(ctx);
@@ -132,23 +105,58 @@ static bool attach_may_retry(int rc)
 	return rc == -ENOENT || rc == -ECONNREFUSED || rc == -EAGAIN || rc == -ENOTCONN;
 }
 
-static int attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
-	uint64_t deadline_ns, struct phx_status *status) PHX_REQUIRES(ctx->control)
+int phx_attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
+	uint64_t deadline_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
+	struct phx_status *status)
 {
 	char path[ATTACH_PATH_MAX];
-	int rc = -EINVAL;
+	struct phx_session *s;
+	int rc;
 
+	rc = phx_session_create(ctx, &s);
+	if (rc)
+		return phx_status_end(status, rc);
+	rc = -EINVAL;
 	if (attach_path(options->rundir, path, sizeof(path)))
-		rc = phx_attach_client_connect(&ctx->client, path);
+		rc = phx_attach_client_connect(&s->client, path);
 	else
 		(void)snprintf(path, sizeof(path), "the run directory"); // named in the status
 	if (rc == 0)
-		return phx_hello(ctx, options, deadline_ns, status);
-	phx_status_fill(status, rc == -EACCES ? PHX_PERMISSION_DENIED : PHX_UNAVAILABLE,
-		PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
-		rc == -EACCES ? PHX_REASON_DENIED : PHX_REASON_UNAVAILABLE,
-		"cannot connect to %s: %s", path, strerror(-rc));
-	return rc;
+		rc = phx_hello(s, options, deadline_ns, out_queue, status);
+	else
+		phx_status_fill(status, rc == -EACCES ? PHX_PERMISSION_DENIED : PHX_UNAVAILABLE,
+			PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+			rc == -EACCES ? PHX_REASON_DENIED : PHX_REASON_UNAVAILABLE,
+			"cannot connect to %s: %s", path, strerror(-rc));
+	if (rc) {
+		phx_session_put(s, 1);
+		return rc;
+	}
+	*out_session = s;
+	return 0;
+}
+
+// The first session of a context that nobody knows yet.
+static int attach_first(struct phx_context *ctx, const struct phx_attach_options *options,
+	uint64_t deadline_ns, struct phx_status *status) PHX_REQUIRES(ctx->control)
+{
+	struct phx_attach_queue sizes;
+	struct phx_session *s;
+	int rc = phx_attach_once(ctx, options, deadline_ns, &s, &sizes, status);
+
+	if (rc)
+		return rc;
+	rc = phx_queue_init(s, &sizes, &ctx->queues[0]);
+	if (rc) {
+		phx_session_put(s, 1);
+		return phx_status_end(status, rc);
+	}
+	ctx->default_queue = ctx->queues[0];
+	s->epoch = 1;
+	ctx->session = s;
+	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
+		ctx->caches[i].session = s;
+	return 0;
 }
 
 static int attach_loop(struct phx_context *ctx, const struct phx_attach_options *options,
@@ -160,12 +168,11 @@ static int attach_loop(struct phx_context *ctx, const struct phx_attach_options 
 	uint64_t pause_ns = ATTACH_RETRY_MIN_NS;
 
 	for (;;) {
-		int rc = attach_once(ctx, options, deadline, status);
+		int rc = attach_first(ctx, options, deadline, status);
 		struct timespec ts;
 
 		if (rc == 0)
 			return 0;
-		context_reset(ctx, false);
 		now = phx_clock_ns();
 		if (!attach_may_retry(rc))
 			return rc;
@@ -218,7 +225,7 @@ static void detach_goodbye(struct phx_context *ctx)
 
 	phx_lock_take(&ctx->control);
 	// The hang-up that follows says the same.
-	(void)phx_attach_client_post(&ctx->client, &bye, sizeof(bye), PHX_ATTACH_GOODBYE);
+	(void)phx_attach_client_post(&ctx->session->client, &bye, sizeof(bye), PHX_ATTACH_GOODBYE);
 	phx_lock_give(&ctx->control);
 }
 

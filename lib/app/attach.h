@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Where attach.c, context.c and queue_create.c meet.
+// How a session comes about: attach.c and hello.c.
 #pragma once
 
 #include "lib/app/context.h"
 
-// phx_attach_event_fn of a context.
-void phx_context_on_event(void *arg, const struct phx_attach_header *h, int fd);
+// Connect and say hello once. A new session, held by the caller, and its first queue. As
+// phx_attach(), with -ENOENT, -ECONNREFUSED, -EAGAIN, -ENOTCONN where another try may succeed.
+int phx_attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
+	uint64_t deadline_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
+	struct phx_status *out_status);
 
-// Say hello over a connected client and build the session. As phx_attach().
-int phx_hello(struct phx_context *ctx, const struct phx_attach_options *options,
-	uint64_t deadline_ns, struct phx_status *out_status) PHX_REQUIRES(ctx->control);
+// Say hello over a connected client and map what the dataplane offers. As phx_attach().
+int phx_hello(struct phx_session *s, const struct phx_attach_options *options, uint64_t deadline_ns,
+	struct phx_attach_queue *out_queue, struct phx_status *out_status);

@@ -128,7 +128,7 @@ static int call_metadata(
 	if (block == NULL)
 		return -ENOMEM;
 	memcpy(block, md->block, md->len);
-	e->meta_off = (uint32_t)(block - m->context->send.range.base);
+	e->meta_off = (uint32_t)(block - m->session->send.range.base);
 	e->meta_len = (uint16_t)md->len;
 	return 0;
 }

@@ -18,8 +18,8 @@ static int channel_request_open(struct phx_context *ctx, const char *target, uin
 	struct phx_attach_channel_open req = {
 		.timeout_ns = timeout_ns, .target_len = (uint32_t)strlen(target)};
 
-	return phx_context_request_handle(ctx, &req.h, sizeof(req), PHX_ATTACH_CHANNEL_OPEN, target,
-		req.target_len, out_handle, out_status);
+	return phx_session_request_handle(ctx->session, &req.h, sizeof(req),
+		PHX_ATTACH_CHANNEL_OPEN, target, req.target_len, out_handle, out_status);
 }
 
 int phx_channel_open(struct phx_context *ctx, const char *target,
@@ -88,11 +88,11 @@ static int channel_bind(struct phx_context *ctx, struct phx_channel *ch,
 
 	if (phx_channel_binding(ch, service, out_binding))
 		return 0; // another thread was faster
-	rc = phx_context_schema(ctx, service->file, &req.schema, out_status);
+	rc = phx_session_schema(ctx->session, service->file, &req.schema, out_status);
 	if (rc)
 		return rc;
-	rc = phx_context_request_handle(
-		ctx, &req.h, sizeof(req), PHX_ATTACH_BIND, NULL, 0, &index, out_status);
+	rc = phx_session_request_handle(
+		ctx->session, &req.h, sizeof(req), PHX_ATTACH_BIND, NULL, 0, &index, out_status);
 	if (rc)
 		return rc;
 	if (index > UINT16_MAX)
@@ -153,7 +153,7 @@ void phx_channel_close(struct phx_channel *ch)
 		struct phx_attach_answer answer;
 
 		// The channel ends here whatever the dataplane says; its calls end by completions.
-		(void)phx_context_request(ctx, &request, &answer, NULL);
+		(void)phx_session_request(ctx->session, &request, &answer, NULL);
 	}
 	phx_list_del(&ch->link);
 	phx_lock_give(&ctx->control);

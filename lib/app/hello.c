@@ -68,7 +68,7 @@ static const char *hello_check(const struct phx_attach_hello_rep *rep)
 	return phx_queue_check(&rep->queue);
 }
 
-static int hello_map(struct phx_context *ctx, const struct phx_attach_hello_rep *rep,
+static int hello_map(struct phx_session *s, const struct phx_attach_hello_rep *rep,
 	const struct phx_attach_answer *answer, struct phx_status *status)
 {
 	const struct {
@@ -76,16 +76,16 @@ static int hello_map(struct phx_context *ctx, const struct phx_attach_hello_rep 
 		enum hello_fd fd;
 		uint32_t off, size;
 	} maps[] = {
-		{&ctx->send, HELLO_FD_APP_QUEUE, rep->queue.app_offset, rep->queue.app_size},
-		{&ctx->recv, HELLO_FD_DP_QUEUE, rep->queue.dp_offset, rep->queue.dp_size},
-		{&ctx->send, HELLO_FD_SEND_HEAP, rep->send_heap.offset, rep->send_heap.size},
-		{&ctx->recv, HELLO_FD_RECV_HEAP, rep->recv_heap.offset, rep->recv_heap.size},
+		{&s->send, HELLO_FD_APP_QUEUE, rep->queue.app_offset, rep->queue.app_size},
+		{&s->recv, HELLO_FD_DP_QUEUE, rep->queue.dp_offset, rep->queue.dp_size},
+		{&s->send, HELLO_FD_SEND_HEAP, rep->send_heap.offset, rep->send_heap.size},
+		{&s->recv, HELLO_FD_RECV_HEAP, rep->recv_heap.offset, rep->recv_heap.size},
 	};
 	int rc;
 
-	rc = phx_space_init(&ctx->send, rep->send_quota, true);
+	rc = phx_space_init(&s->send, rep->send_quota, true);
 	if (rc == 0)
-		rc = phx_space_init(&ctx->recv, rep->recv_quota, false);
+		rc = phx_space_init(&s->recv, rep->recv_quota, false);
 	if (rc == -EINVAL)
 		return hello_nonsense(status, "address space of a size that cannot be");
 	if (rc) {
@@ -106,28 +106,28 @@ static int hello_map(struct phx_context *ctx, const struct phx_attach_hello_rep 
 	return 0;
 }
 
-static int hello_heap(struct phx_context *ctx, const struct phx_attach_hello_rep *rep)
+static int hello_heap(struct phx_session *s, const struct phx_attach_hello_rep *rep)
 {
 	int rc;
 
-	phx_lock_take(&ctx->heap_lock);
-	rc = phx_heap_create(&ctx->heap);
+	phx_lock_take(&s->heap_lock);
+	rc = phx_heap_create(&s->heap);
 	if (rc == 0)
-		rc = phx_heap_add_region(ctx->heap, rep->send_heap.offset, rep->send_heap.size);
-	phx_lock_give(&ctx->heap_lock);
+		rc = phx_heap_add_region(s->heap, rep->send_heap.offset, rep->send_heap.size);
+	phx_lock_give(&s->heap_lock);
 	return rc;
 }
 
 // Tell the dataplane which regions are mapped: the queue is the first region of both objects.
-static int hello_mapped(struct phx_context *ctx, const struct phx_attach_hello_rep *rep,
-	struct phx_status *status) PHX_REQUIRES(ctx->control)
+static int hello_mapped(
+	struct phx_session *s, const struct phx_attach_hello_rep *rep, struct phx_status *status)
 {
 	const struct {
 		uint32_t object, index;
 	} regions[] = {{0, 0}, {1, 0}, {0, rep->send_heap.index}, {1, rep->recv_heap.index}};
 
 	for (size_t i = 0; i < PHX_ARRAY_LEN(regions); i++) {
-		int rc = phx_context_mapped(ctx, regions[i].object, regions[i].index, status);
+		int rc = phx_session_mapped(s, regions[i].object, regions[i].index, status);
 
 		if (rc)
 			return rc;
@@ -135,8 +135,8 @@ static int hello_mapped(struct phx_context *ctx, const struct phx_attach_hello_r
 	return 0;
 }
 
-static int hello_accept(struct phx_context *ctx, struct phx_attach_answer *answer,
-	struct phx_status *status) PHX_REQUIRES(ctx->control)
+static int hello_accept(struct phx_session *s, struct phx_attach_answer *answer,
+	struct phx_attach_queue *out_queue, struct phx_status *status)
 {
 	const struct phx_attach_hello_rep rep =
 		*(const struct phx_attach_hello_rep *)(const void *)answer->h;
@@ -145,27 +145,25 @@ static int hello_accept(struct phx_context *ctx, struct phx_attach_answer *answe
 
 	if (text != NULL)
 		return hello_nonsense(status, text);
-	rc = hello_map(ctx, &rep, answer, status);
+	rc = hello_map(s, &rep, answer, status);
 	if (rc)
 		return rc;
-	ctx->doorbell = answer->fds[HELLO_FD_DOORBELL];
+	s->doorbell = answer->fds[HELLO_FD_DOORBELL];
 	answer->fds[HELLO_FD_DOORBELL] = -1;
-	ctx->app_id = rep.app_id;
-	ctx->max_message = rep.max_message;
-	rc = hello_heap(ctx, &rep);
-	if (rc == 0)
-		rc = phx_queue_init(ctx, &rep.queue, &ctx->queues[0]);
+	s->app_id = rep.app_id;
+	s->max_message = rep.max_message;
+	rc = hello_heap(s, &rep);
 	if (rc) {
 		phx_status_fill(status, PHX_RESOURCE_EXHAUSTED, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
 			PHX_REASON_NO_MEMORY, "no memory for the session");
 		return rc;
 	}
-	ctx->default_queue = ctx->queues[0];
-	return hello_mapped(ctx, &rep, status);
+	*out_queue = rep.queue;
+	return hello_mapped(s, &rep, status);
 }
 
-int phx_hello(struct phx_context *ctx, const struct phx_attach_options *options,
-	uint64_t deadline_ns, struct phx_status *status)
+int phx_hello(struct phx_session *s, const struct phx_attach_options *options, uint64_t deadline_ns,
+	struct phx_attach_queue *out_queue, struct phx_status *status)
 {
 	struct phx_attach_hello_req req;
 	struct phx_attach_request request = {
@@ -179,7 +177,7 @@ int phx_hello(struct phx_context *ctx, const struct phx_attach_options *options,
 	int rc;
 
 	hello_fill(&req, options);
-	rc = phx_attach_client_request(&ctx->client, &request, deadline_ns, &answer);
+	rc = phx_attach_client_request(&s->client, &request, deadline_ns, &answer);
 	if (rc == -EREMOTEIO)
 		return hello_refused(phx_attach_refused_of(answer.h), status);
 	if (rc == -EPROTO)
@@ -189,7 +187,7 @@ int phx_hello(struct phx_context *ctx, const struct phx_attach_options *options,
 			PHX_REASON_DATAPLANE_GONE, "the dataplane does not answer the hello");
 		return rc;
 	}
-	rc = hello_accept(ctx, &answer, status);
+	rc = hello_accept(s, &answer, out_queue, status);
 	phx_attach_answer_fini(&answer);
 	return rc;
 }

@@ -25,11 +25,11 @@ struct phx_message *phx_message_create_bare(struct phx_context *ctx)
 {
 	struct phx_message *m;
 
-	phx_lock_take(&ctx->heap_lock);
+	phx_lock_take(&ctx->messages_lock);
 	m = ctx->bare_messages;
 	if (m != NULL)
 		ctx->bare_messages = m->next;
-	phx_lock_give(&ctx->heap_lock);
+	phx_lock_give(&ctx->messages_lock);
 	if (m != NULL)
 		return m;
 	m = aligned_alloc(PHX_CACHE_LINE, sizeof(*m));
@@ -37,10 +37,10 @@ struct phx_message *phx_message_create_bare(struct phx_context *ctx)
 		return NULL;
 	memset(m, 0, sizeof(*m));
 	m->context = ctx;
-	phx_lock_take(&ctx->heap_lock);
+	phx_lock_take(&ctx->messages_lock);
 	m->all = ctx->all_messages;
 	ctx->all_messages = m;
-	phx_lock_give(&ctx->heap_lock);
+	phx_lock_give(&ctx->messages_lock);
 	return m;
 }
 
@@ -48,10 +48,10 @@ static void message_give_bare(struct phx_message *m)
 {
 	struct phx_context *ctx = m->context;
 
-	phx_lock_take(&ctx->heap_lock);
+	phx_lock_take(&ctx->messages_lock);
 	m->next = ctx->bare_messages;
 	ctx->bare_messages = m;
-	phx_lock_give(&ctx->heap_lock);
+	phx_lock_give(&ctx->messages_lock);
 }
 
 // A message with an empty first block.
@@ -64,14 +64,70 @@ static void message_start(struct phx_message *m)
 	m->lent = 0;
 	m->queue = NULL;
 	m->more_count = 0;
-	m->cur = phx_space_at(&m->context->send, m->first);
+	m->cur = phx_space_at(&m->session->send, m->first);
 	m->cur_used = 0;
 	m->cur_size = PHX_MESSAGE_FIRST;
+}
+
+// Out of the cache, with a block of the current session, or NULL. Counted as live either way.
+static struct phx_message *message_take(
+	struct phx_message_cache *cache, struct phx_session **out_session)
+{
+	struct phx_message *m;
+
+	phx_lock_take(&cache->lock);
+	m = cache->free;
+	if (phx_likely(m != NULL)) {
+		cache->free = m->next;
+		cache->count--;
+	}
+	cache->live++;
+	*out_session = cache->session;
+	phx_lock_give(&cache->lock);
+	return m;
+}
+
+// One message less in the session, which may end with it.
+static void message_unlive(struct phx_message_cache *cache, struct phx_session *s)
+{
+	bool old;
+
+	phx_lock_take(&cache->lock);
+	old = s != cache->session;
+	if (!old)
+		cache->live--;
+	phx_lock_give(&cache->lock);
+	if (phx_unlikely(old))
+		phx_session_put(s, 1);
+}
+
+// A message for a block of its own. 0 or as phx_session_heap_alloc().
+static int message_create(
+	struct phx_context *ctx, struct phx_session *s, struct phx_message **out_message)
+{
+	struct phx_message *m;
+	uint32_t off;
+	int rc;
+
+	rc = phx_session_heap_alloc(s, PHX_MESSAGE_FIRST, &off);
+	if (rc)
+		return rc;
+	m = phx_message_create_bare(ctx);
+	if (m == NULL) {
+		phx_session_heap_free(s, off);
+		return -ENOMEM;
+	}
+	m->session = s;
+	m->first = off;
+	m->has_first = true;
+	*out_message = m;
+	return 0;
 }
 
 int phx_message_new(struct phx_context *ctx, struct phx_message **out_message)
 {
 	struct phx_message_cache *cache;
+	struct phx_session *s;
 	struct phx_message *m;
 	int rc;
 
@@ -81,26 +137,13 @@ int phx_message_new(struct phx_context *ctx, struct phx_message **out_message)
 	if (rc)
 		return rc;
 	cache = message_cache(ctx);
-	phx_lock_take(&cache->lock);
-	m = cache->free;
-	if (m != NULL) {
-		cache->free = m->next;
-		cache->count--;
-	}
-	phx_lock_give(&cache->lock);
+	m = message_take(cache, &s);
 	if (m == NULL) {
-		uint32_t off;
-
-		rc = phx_context_heap_alloc(ctx, PHX_MESSAGE_FIRST, &off);
-		if (rc)
+		rc = message_create(ctx, s, &m);
+		if (rc) {
+			message_unlive(cache, s);
 			return rc;
-		m = phx_message_create_bare(ctx);
-		if (m == NULL) {
-			phx_context_heap_free(ctx, off);
-			return -ENOMEM;
 		}
-		m->first = off;
-		m->has_first = true;
 	}
 	message_start(m);
 	*out_message = m;
@@ -111,27 +154,39 @@ void phx_message_recycle(struct phx_message *m)
 {
 	struct phx_context *ctx = m->context;
 	struct phx_message_cache *cache = message_cache(ctx);
+	struct phx_session *s = m->session;
 	bool kept = false;
 
 	m->state = PHX_MESSAGE_FREE;
 	m->root = NULL;
 	for (uint32_t i = 0; i < m->more_count; i++)
-		phx_context_heap_free(ctx, m->more[i]);
+		phx_session_heap_free(s, m->more[i]);
 	m->more_count = 0;
-	if (m->has_first) {
-		phx_lock_take(&cache->lock);
-		if (cache->count < MESSAGE_CACHE_MAX) {
-			m->next = cache->free;
-			cache->free = m;
-			cache->count++;
-			kept = true;
-		}
-		phx_lock_give(&cache->lock);
-		if (kept)
-			return;
-		phx_context_heap_free(ctx, m->first);
-		m->has_first = false;
+	phx_lock_take(&cache->lock);
+	if (phx_likely(s == cache->session && cache->count < MESSAGE_CACHE_MAX)) {
+		m->next = cache->free;
+		cache->free = m;
+		cache->count++;
+		cache->live--;
+		kept = true;
 	}
+	phx_lock_give(&cache->lock);
+	if (kept)
+		return;
+	phx_session_heap_free(s, m->first);
+	phx_message_forget(m);
+}
+
+void phx_message_forget(struct phx_message *m)
+{
+	struct phx_session *s = m->session;
+
+	m->state = PHX_MESSAGE_FREE;
+	m->root = NULL;
+	m->more_count = 0;
+	m->session = NULL;
+	m->has_first = false;
+	message_unlive(message_cache(m->context), s);
 	message_give_bare(m);
 }
 

@@ -21,6 +21,7 @@ enum phx_message_state {
 
 struct phx_message {
 	struct phx_context *context; // [const]
+	struct phx_session *session; // where its blocks are; NULL: it has none
 	struct phx_queue *queue;     // received: where it came from
 	struct phx_message *next;    // in a pool
 	struct phx_message *all;     // [const] every object of the context
@@ -38,7 +39,7 @@ struct phx_message {
 	uint32_t cur_used;
 	uint32_t cur_size;
 	uint32_t first;	     // offset of the first block in the send space
-	bool has_first;	     // there is one; kept while the object is pooled
+	bool has_first;	     // there is one; kept while the object is in a cache
 	uint32_t more_count; // further blocks
 	uint32_t more[PHX_MESSAGE_BLOCKS];
 
@@ -60,6 +61,10 @@ static inline uint32_t phx_message_inline_len(const struct phx_message *m)
 		return 0;
 	return m->cur_used;
 }
+
+// A message whose blocks nobody gives back any more: the dataplane may read them until their
+// session ends. The object goes back to the pools. Any thread.
+void phx_message_forget(struct phx_message *m);
 
 // Memory without zeroing for blocks of bytes that are sent beside the message; as
 // phx_message_alloc().

@@ -16,16 +16,16 @@ PHX_COLD static int message_add_block(struct phx_message *m, uint32_t size)
 	if (m->has_first && m->more_count == PHX_MESSAGE_BLOCKS)
 		return -ENOMEM;
 	want = phx_max(want, (uint64_t)PHX_MESSAGE_FIRST);
-	rc = phx_context_heap_alloc(m->context, want, &off);
+	rc = phx_session_heap_alloc(m->session, want, &off);
 	if (rc == -ENOMEM && want > size) {
 		// The quota is short: settle for less than twice as much.
 		want = phx_max((uint64_t)size, (uint64_t)PHX_MESSAGE_FIRST);
-		rc = phx_context_heap_alloc(m->context, want, &off);
+		rc = phx_session_heap_alloc(m->session, want, &off);
 	}
 	if (rc)
 		return rc;
 	m->more[m->more_count++] = off;
-	m->cur = phx_space_at(&m->context->send, off);
+	m->cur = phx_space_at(&m->session->send, off);
 	m->cur_size = (uint32_t)phx_min(want, (uint64_t)UINT32_MAX);
 	m->cur_used = 0;
 	return 0;

@@ -51,14 +51,15 @@ static int queue_tables(struct phx_queue *q, const struct phx_attach_queue *size
 
 static int queue_rings(struct phx_queue *q, const struct phx_attach_queue *sizes)
 {
-	uint8_t *app = phx_space_at(&q->context->send, sizes->app_offset);
-	uint8_t *dp = phx_space_at(&q->context->recv, sizes->dp_offset);
+	uint8_t *app = phx_space_at(&q->session->send, sizes->app_offset);
+	uint8_t *dp = phx_space_at(&q->session->recv, sizes->dp_offset);
 	size_t ret_at = PHX_Q_SLOTS + (size_t)sizes->sub_slots * PHX_SLOT_SIZE;
 	int rc;
 
 	phx_bell_waker_init(&q->bell, (const void *)(dp + PHX_QD_SLEEP));
 	phx_bell_sleeper_init(&q->sleeper, (void *)(app + PHX_QA_SLEEP));
-	q->bell_word = (const void *)(dp + PHX_QD_BELL);
+	atomic_store_explicit(
+		&q->bell_word, (const void *)(dp + PHX_QD_BELL), memory_order_release);
 	rc = phx_ring_prod_init(&q->sub, app + PHX_Q_SLOTS, sizes->sub_slots,
 		(void *)(app + PHX_QA_SUB_PROD), (const void *)(dp + PHX_QD_SUB_CONS), 0);
 	if (rc)
@@ -72,7 +73,7 @@ static int queue_rings(struct phx_queue *q, const struct phx_attach_queue *sizes
 }
 
 int phx_queue_init(
-	struct phx_context *ctx, const struct phx_attach_queue *sizes, struct phx_queue **out_queue)
+	struct phx_session *s, const struct phx_attach_queue *sizes, struct phx_queue **out_queue)
 {
 	struct phx_queue *q = calloc(1, sizeof(*q));
 	int rc;
@@ -80,7 +81,8 @@ int phx_queue_init(
 	if (q == NULL)
 		return -ENOMEM;
 	phx_lock_init(&q->lock);
-	q->context = ctx;
+	q->context = s->context;
+	q->session = s;
 	q->index = sizes->index;
 	q->room = phx_min(sizes->ret_slots, sizes->comp_slots);
 	q->comp_slots = sizes->comp_slots;

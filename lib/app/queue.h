@@ -8,7 +8,6 @@
 // Files: queue.c (make, end), queue_submit.c, queue_poll.c (hot), wait.c (sleep, descriptor).
 #pragma once
 
-#include "lib/app/context.h"
 #include "lib/app/message.h"
 #include "lib/shm/bell.h"
 #include "lib/shm/layout.h"
@@ -75,17 +74,19 @@ struct phx_sync {
 struct phx_queue {
 	struct phx_lock lock;
 	struct phx_context *context; // [const]
-	uint32_t index;		     // [const]
-	uint32_t room;		     // [const] limit of calls + lent blocks
-	uint32_t comp_slots;	     // [const]
+	struct phx_session *session;
+	uint32_t index;			     // [const]
+	struct phx_attach_queue_sizes asked; // [const] for; the first queue: see the options
+	uint32_t room;			     // limit of calls + lent blocks
+	uint32_t comp_slots;
 
 	struct phx_ring_prod sub;
 	struct phx_ring_prod ret;
 	struct phx_ring_cons comp;
 	struct phx_bell_waker bell;
 	struct phx_bell_sleeper sleeper;
-	const struct phx_shm_u32 *bell_word; // [const] futex: what the dataplane rang last
-	uint32_t waiters;		     // threads asleep in phx_wait()
+	const struct phx_shm_u32 *_Atomic bell_word; // futex: what the dataplane rang last
+	uint32_t waiters;			     // threads asleep in phx_wait()
 	bool fd_armed;
 	int fd; // for event loops, -1 = not made
 
@@ -136,8 +137,13 @@ struct phx_queue {
 // Build a queue over mapped regions; `q` was checked against the protocol's limits by
 // phx_queue_check(). 0 or -ENOMEM, -EINVAL.
 int phx_queue_init(
-	struct phx_context *ctx, const struct phx_attach_queue *q, struct phx_queue **out_queue);
+	struct phx_session *s, const struct phx_attach_queue *q, struct phx_queue **out_queue);
 void phx_queue_destroy(struct phx_queue *q);
+
+// Ask the dataplane for one more queue and map it; `control` is held unless the session is being
+// built. As phx_session_request().
+int phx_queue_ask(struct phx_session *s, const struct phx_attach_queue_sizes *sizes,
+	struct phx_attach_queue *out_queue);
 
 // What is wrong with a queue that the dataplane offers; NULL: nothing.
 const char *phx_queue_check(const struct phx_attach_queue *q);

@@ -4,28 +4,28 @@
 
 #include <errno.h>
 
-static int create_map(struct phx_context *ctx, const struct phx_attach_queue_rep *rep,
-	const struct phx_attach_answer *answer) PHX_REQUIRES(ctx->control)
+static int create_map(struct phx_session *s, const struct phx_attach_queue_rep *rep,
+	const struct phx_attach_answer *answer)
 {
 	const struct phx_attach_queue *q = &rep->queue;
 	const char *text = phx_queue_check(q);
 	int rc;
 
-	if (text != NULL || ctx->queues[q->index] != NULL)
+	if (text != NULL)
 		return -EPROTO;
-	rc = phx_space_map(&ctx->send, answer->fds[0], q->app_offset, q->app_size, &text);
+	rc = phx_space_map(&s->send, answer->fds[0], q->app_offset, q->app_size, &text);
 	if (rc == 0)
-		rc = phx_space_map(&ctx->recv, answer->fds[1], q->dp_offset, q->dp_size, &text);
+		rc = phx_space_map(&s->recv, answer->fds[1], q->dp_offset, q->dp_size, &text);
 	if (rc && rc != -ENOMEM)
-		phx_context_end(ctx, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
+		phx_session_end(s, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
 			"bad queue offered by the dataplane: %s", text);
 	return rc;
 }
 
-static int queue_create(struct phx_context *ctx, const struct phx_queue_options *options,
-	struct phx_queue **out_queue) PHX_REQUIRES(ctx->control)
+int phx_queue_ask(struct phx_session *s, const struct phx_attach_queue_sizes *sizes,
+	struct phx_attach_queue *out_queue)
 {
-	struct phx_attach_queue_create req = {.sizes = {0}};
+	struct phx_attach_queue_create req = {.sizes = *sizes};
 	struct phx_attach_request request = {.h = &req.h,
 		.size = sizeof(req),
 		.type = PHX_ATTACH_QUEUE_CREATE,
@@ -33,32 +33,46 @@ static int queue_create(struct phx_context *ctx, const struct phx_queue_options 
 		.answer_fds = 2};
 	struct phx_attach_queue_rep rep;
 	struct phx_attach_answer answer;
+	int rc;
+
+	rc = phx_session_request(s, &request, &answer, NULL);
+	if (rc)
+		return rc;
+	rep = *(const struct phx_attach_queue_rep *)(const void *)answer.h;
+	rc = create_map(s, &rep, &answer);
+	phx_attach_answer_fini(&answer);
+	if (rc)
+		return rc == -ENOMEM ? rc : -ENOTCONN;
+	rc = phx_session_mapped(s, 0, rep.app_region, NULL);
+	if (rc == 0)
+		rc = phx_session_mapped(s, 1, rep.dp_region, NULL);
+	if (rc == 0)
+		*out_queue = rep.queue;
+	return rc;
+}
+
+static int queue_create(struct phx_context *ctx, const struct phx_queue_options *options,
+	struct phx_queue **out_queue) PHX_REQUIRES(ctx->control)
+{
+	struct phx_attach_queue_sizes sizes = {0};
+	struct phx_attach_queue offered;
 	struct phx_queue *q;
 	int rc;
 
 	if (options != NULL)
-		req.sizes = (struct phx_attach_queue_sizes){.sub_slots = options->sub_slots,
+		sizes = (struct phx_attach_queue_sizes){.sub_slots = options->sub_slots,
 			.ret_slots = options->ret_slots,
 			.comp_slots = options->comp_slots};
-	rc = phx_context_request(ctx, &request, &answer, NULL);
+	rc = phx_queue_ask(ctx->session, &sizes, &offered);
 	if (rc)
 		return rc;
-	rep = *(const struct phx_attach_queue_rep *)(const void *)answer.h;
-	rc = create_map(ctx, &rep, &answer);
-	phx_attach_answer_fini(&answer);
-	if (rc)
-		return rc == -ENOMEM ? rc : -ENOTCONN;
-	rc = phx_queue_init(ctx, &rep.queue, &q);
+	if (ctx->queues[offered.index] != NULL)
+		return -ENOTCONN;
+	rc = phx_queue_init(ctx->session, &offered, &q);
 	if (rc)
 		return rc;
-	rc = phx_context_mapped(ctx, 0, rep.app_region, NULL);
-	if (rc == 0)
-		rc = phx_context_mapped(ctx, 1, rep.dp_region, NULL);
-	if (rc) {
-		phx_queue_destroy(q);
-		return rc;
-	}
-	ctx->queues[rep.queue.index] = q;
+	q->asked = sizes;
+	ctx->queues[offered.index] = q;
 	*out_queue = q;
 	return 0;
 }

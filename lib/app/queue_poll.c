@@ -23,6 +23,7 @@ struct poll_event {
 	uint16_t text_len;
 	uint8_t code, origin, executed;
 	uint16_t reason;
+	bool ended; // the session was over: its end is the text
 };
 
 struct poll_burst {
@@ -101,9 +102,9 @@ static int poll_payload(struct phx_queue *q, const struct phx_comp_entry *e,
 		base = poll_copy_inline(q, m, e);
 	} else {
 		if (phx_unlikely(e->lent == 0 || e->msg_off % 8 != 0 ||
-				 !phx_space_has(&q->context->recv, e->msg_off, total)))
+				 !phx_space_has(&q->session->recv, e->msg_off, total)))
 			goto err_drop;
-		base = phx_space_at(&q->context->recv, e->msg_off);
+		base = phx_space_at(&q->session->recv, e->msg_off);
 		m->lent = e->lent;
 		m->lent_len = (uint32_t)total;
 		q->lent++;
@@ -270,7 +271,11 @@ PHX_COLD static void poll_end(struct phx_queue *q, struct poll_burst *b, unsigne
 {
 	struct phx_context *ctx = q->context;
 	bool known = phx_ring_prod_refresh(&q->sub) >= 0;
+	struct phx_session_end end;
 
+	phx_lock_take(&ctx->end_lock);
+	end = ctx->end;
+	phx_lock_give(&ctx->end_lock);
 	for (; q->end_cursor < q->call_slots && b->count < max; q->end_cursor++) {
 		struct phx_call *call = q->slots[q->end_cursor].call;
 		bool taken;
@@ -279,15 +284,16 @@ PHX_COLD static void poll_end(struct phx_queue *q, struct poll_burst *b, unsigne
 			continue;
 		// What never left the submission ring was not executed by anybody.
 		taken = !known || (int32_t)(q->sub.cons - call->position) > 0;
-		call->request = NULL; // abandoned: the dataplane may still read it
+		if (call->request != NULL)
+			phx_message_forget(call->request); // the dataplane may still read it
+		call->request = NULL;
 		phx_call_take(q, call);
 		b->events[b->count++] = (struct poll_event){.call = call,
-			.code = ctx->end_code,
+			.code = (uint8_t)end.code,
 			.origin = PHX_ORIGIN_LIBRARY,
 			.executed = taken ? PHX_EXECUTED_MAYBE : PHX_EXECUTED_NO,
-			.reason = ctx->end_reason,
-			.text = ctx->end_text,
-			.text_len = (uint16_t)strlen(ctx->end_text)};
+			.reason = (uint16_t)end.reason,
+			.ended = true};
 	}
 	q->ended = q->end_cursor == q->call_slots;
 }
@@ -333,6 +339,13 @@ static int poll_take(struct phx_queue *q, struct poll_burst *b, unsigned max) PH
 
 // ---- callbacks ----
 
+PHX_COLD static void poll_end_text(struct phx_context *ctx, struct phx_status *status)
+{
+	phx_lock_take(&ctx->end_lock);
+	(void)snprintf(status->text, sizeof(status->text), "%s", ctx->end.text);
+	phx_lock_give(&ctx->end_lock);
+}
+
 static void poll_run_call(struct poll_event *ev)
 {
 	struct phx_call *call = ev->call;
@@ -351,6 +364,8 @@ static void poll_run_call(struct poll_event *ev)
 	if (ev->text_len != 0)
 		(void)snprintf(
 			status.text, sizeof(status.text), "%.*s", (int)ev->text_len, ev->text);
+	if (phx_unlikely(ev->ended))
+		poll_end_text(call->queue->context, &status);
 	if (ev->code == PHX_OK && ev->message != NULL && ev->message->root != NULL)
 		reply = ev->message;
 	else if (ev->code == PHX_OK)
@@ -383,7 +398,7 @@ PHX_COLD static void poll_broken(struct phx_queue *q)
 	struct phx_context *ctx = q->context;
 
 	phx_lock_take(&ctx->control);
-	phx_context_end(ctx, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
+	phx_session_end(ctx->session, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
 		"bad entry in completion ring %u", q->index);
 	phx_lock_give(&ctx->control);
 }

@@ -22,7 +22,7 @@ static void queue_publish(struct phx_queue *q, bool cancels) PHX_REQUIRES(q->loc
 	}
 	// A full counter means that the worker has more than enough reasons to wake up.
 	if (phx_unlikely(ring))
-		(void)phx_bell_ring_eventfd(q->context->doorbell);
+		(void)phx_bell_ring_eventfd(q->session->doorbell);
 }
 
 static struct phx_ret_entry *queue_ret_entry(struct phx_queue *q) PHX_REQUIRES(q->lock)
@@ -140,7 +140,7 @@ void phx_queue_sub_message(
 		e->flags |= PHX_SUB_INLINE;
 		e->msg_len = inl_len;
 	} else {
-		e->msg_off = (uint32_t)(m->root - q->context->send.range.base);
+		e->msg_off = (uint32_t)(m->root - m->session->send.range.base);
 	}
 	phx_queue_sub_write(q, e, m->root, inl_len);
 }

@@ -200,7 +200,7 @@ static int request_side(struct phx_request *r, struct phx_message *m, const char
 		memcpy(side, text, text_len);
 	if (meta_len != 0)
 		memcpy(side + text_len, md->block, meta_len);
-	r->side_off = (uint32_t)(side - m->context->send.range.base);
+	r->side_off = (uint32_t)(side - m->session->send.range.base);
 	return 0;
 }
 

@@ -72,12 +72,12 @@ static int server_register(struct phx_server *s, const char *group,
 	struct phx_attach_register req = {.service = service->index,
 		.queue = s->queue->index,
 		.group_len = (uint32_t)strlen(group)};
-	int rc = phx_context_schema(s->context, service->file, &req.schema, out_status);
+	int rc = phx_session_schema(s->context->session, service->file, &req.schema, out_status);
 
 	if (rc)
 		return rc;
-	return phx_context_request_handle(s->context, &req.h, sizeof(req), PHX_ATTACH_REGISTER,
-		group, req.group_len, out_handle, out_status);
+	return phx_session_request_handle(s->context->session, &req.h, sizeof(req),
+		PHX_ATTACH_REGISTER, group, req.group_len, out_handle, out_status);
 }
 
 static struct phx_server_entry *entry_create(struct phx_server *s,
@@ -178,7 +178,7 @@ static void server_unregister(struct phx_context *ctx, uint32_t handle) PHX_REQU
 	struct phx_attach_answer answer;
 
 	// The session may be over, then so is the registration.
-	(void)phx_context_request(ctx, &request, &answer, NULL);
+	(void)phx_session_request(ctx->session, &request, &answer, NULL);
 }
 
 // Take the server's entries out of its queue and end what they still owe a reply.

@@ -23,14 +23,25 @@ void phx_status_fill(struct phx_status *out, uint32_t code, uint32_t origin, uin
 	va_end(args);
 }
 
+void phx_session_end_status(const struct phx_session *s, struct phx_status *out)
+{
+	phx_status_fill(out, s->end.code, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO, s->end.reason, "%s",
+		s->end.text);
+}
+
 void phx_context_end_status(const struct phx_context *ctx, struct phx_status *out)
 {
-	if (phx_context_forked(ctx))
+	if (phx_context_forked(ctx)) {
 		phx_status_fill(out, PHX_FAILED_PRECONDITION, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
 			PHX_REASON_FORKED, "not usable in a child after fork");
-	else if (phx_context_gone(ctx))
-		phx_status_fill(out, ctx->end_code, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
-			ctx->end_reason, "%s", ctx->end_text);
+	} else if (phx_context_gone(ctx)) {
+		struct phx_lock *lock = (struct phx_lock *)(uintptr_t)&ctx->end_lock;
+
+		phx_lock_take(lock);
+		phx_status_fill(out, ctx->end.code, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+			ctx->end.reason, "%s", ctx->end.text);
+		phx_lock_give(lock);
+	}
 }
 
 static uint32_t errno_code(int rc)

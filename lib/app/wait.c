@@ -30,7 +30,8 @@ void phx_queue_wake(struct phx_queue *q)
 	int saved = errno;
 
 	atomic_fetch_add_explicit(&q->wakes, 1, memory_order_release); // phx_wait
-	(void)syscall(SYS_futex, q->bell_word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, atomic_load_explicit(&q->bell_word, memory_order_acquire),
+		FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	errno = saved; // this runs in signal handlers
 }
 
@@ -220,7 +221,7 @@ static int fd_request(struct phx_context *ctx, struct phx_queue *q) PHX_REQUIRES
 
 	if (q->fd >= 0)
 		return 0;
-	rc = phx_context_request(ctx, &request, &answer, NULL);
+	rc = phx_session_request(ctx->session, &request, &answer, NULL);
 	if (rc)
 		return rc;
 	phx_lock_take(&q->lock);

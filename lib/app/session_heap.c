@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The send heap of a session: blocks from lib/shm/heap, further regions from the dataplane.
+#include "lib/app/session.h"
+
 #include "lib/app/context.h"
 
 #include "lib/base/clock.h"
@@ -7,7 +9,7 @@
 #include <errno.h>
 
 // One more region that has room for `size` bytes. Only the thread that needs it waits.
-PHX_COLD static int heap_grow(struct phx_context *ctx, uint64_t size) PHX_REQUIRES(ctx->control)
+PHX_COLD static int heap_grow(struct phx_session *s, uint64_t size)
 {
 	struct phx_attach_heap_grow req = {.size = size};
 	struct phx_attach_request request = {.h = &req.h,
@@ -20,59 +22,59 @@ PHX_COLD static int heap_grow(struct phx_context *ctx, uint64_t size) PHX_REQUIR
 	const char *text;
 	int rc;
 
-	rc = phx_context_request(ctx, &request, &answer, NULL);
+	rc = phx_session_request(s, &request, &answer, NULL);
 	if (rc)
 		return rc == -ENOTCONN || rc == -ETIMEDOUT ? rc : -ENOMEM;
 	region = ((const struct phx_attach_region_rep *)(const void *)answer.h)->region;
 	rc = region.object == 0
-		     ? phx_space_map(&ctx->send, answer.fds[0], region.offset, region.size, &text)
+		     ? phx_space_map(&s->send, answer.fds[0], region.offset, region.size, &text)
 		     : -EPROTO;
 	phx_attach_answer_fini(&answer);
 	if (rc == 0) {
-		rc = phx_context_mapped(ctx, 0, region.index, NULL);
+		rc = phx_session_mapped(s, 0, region.index, NULL);
 		if (rc)
 			return rc == -ENOTCONN || rc == -ETIMEDOUT ? rc : -ENOMEM;
-		phx_lock_take(&ctx->heap_lock);
-		rc = phx_heap_add_region(ctx->heap, region.offset, region.size);
-		phx_lock_give(&ctx->heap_lock);
+		phx_lock_take(&s->heap_lock);
+		rc = phx_heap_add_region(s->heap, region.offset, region.size);
+		phx_lock_give(&s->heap_lock);
 	}
 	return rc ? -ENOMEM : 0;
 }
 
-static int heap_try(struct phx_context *ctx, uint64_t size, uint32_t *out_off)
+static int heap_try(struct phx_session *s, uint64_t size, uint32_t *out_off)
 {
 	uint64_t off;
 	int rc;
 
-	phx_lock_take(&ctx->heap_lock);
-	rc = phx_heap_alloc(ctx->heap, size, &off);
-	phx_lock_give(&ctx->heap_lock);
+	phx_lock_take(&s->heap_lock);
+	rc = phx_heap_alloc(s->heap, size, &off);
+	phx_lock_give(&s->heap_lock);
 	if (rc == 0)
 		*out_off = (uint32_t)off;
 	return rc;
 }
 
-int phx_context_heap_alloc(struct phx_context *ctx, uint64_t size, uint32_t *out_off)
+int phx_session_heap_alloc(struct phx_session *s, uint64_t size, uint32_t *out_off)
 {
-	int rc = heap_try(ctx, size, out_off);
+	int rc = heap_try(s, size, out_off);
 
 	if (phx_likely(rc != -ENOMEM))
 		return rc;
-	phx_lock_take(&ctx->control);
+	phx_lock_take(&s->context->control);
 	// Another thread may have grown the heap while this one waited for the lock.
-	rc = heap_try(ctx, size, out_off);
+	rc = heap_try(s, size, out_off);
 	if (rc == -ENOMEM) {
-		rc = heap_grow(ctx, size);
+		rc = heap_grow(s, size);
 		if (rc == 0)
-			rc = heap_try(ctx, size, out_off);
+			rc = heap_try(s, size, out_off);
 	}
-	phx_lock_give(&ctx->control);
+	phx_lock_give(&s->context->control);
 	return rc;
 }
 
-void phx_context_heap_free(struct phx_context *ctx, uint32_t off)
+void phx_session_heap_free(struct phx_session *s, uint32_t off)
 {
-	phx_lock_take(&ctx->heap_lock);
-	(void)phx_heap_free(ctx->heap, off); // ours, from phx_context_heap_alloc()
-	phx_lock_give(&ctx->heap_lock);
+	phx_lock_take(&s->heap_lock);
+	(void)phx_heap_free(s->heap, off); // ours, from phx_session_heap_alloc()
+	phx_lock_give(&s->heap_lock);
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests of a session on app.sock, under its control lock.
+// Requests of a session on app.sock.
+#include "lib/app/session.h"
+
 #include "lib/app/context.h"
 
 #include "lib/base/clock.h"
@@ -10,48 +12,47 @@
 
 #define SCHEMA_PART 32768 // bytes of a table in one packet
 
-static void request_failed(struct phx_context *ctx, int rc, struct phx_status *out_status)
-	PHX_REQUIRES(ctx->control)
+static void request_failed(struct phx_session *s, int rc, struct phx_status *out_status)
 {
 	if (rc == -EPROTO)
-		phx_context_end(ctx, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
+		phx_session_end(s, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
 			"dataplane sent an answer that is not of the protocol");
 	else if (rc == -ENOTCONN)
-		phx_context_end(
-			ctx, PHX_UNAVAILABLE, PHX_REASON_DATAPLANE_GONE, "the dataplane is gone");
-	if (phx_context_gone(ctx))
-		phx_context_end_status(ctx, out_status);
+		phx_session_end(
+			s, PHX_UNAVAILABLE, PHX_REASON_DATAPLANE_GONE, "the dataplane is gone");
+	if (s->end.code != 0)
+		phx_session_end_status(s, out_status);
 	else
 		phx_status_fill(out_status, PHX_DEADLINE_EXCEEDED, PHX_ORIGIN_LIBRARY,
 			PHX_EXECUTED_NO, PHX_REASON_DEADLINE, "the dataplane does not answer");
 }
 
-int phx_context_request(struct phx_context *ctx, const struct phx_attach_request *request,
+int phx_session_request(struct phx_session *s, const struct phx_attach_request *request,
 	struct phx_attach_answer *out_answer, struct phx_status *out_status)
 {
 	int rc;
 
-	if (phx_context_gone(ctx)) {
-		phx_context_end_status(ctx, out_status);
+	if (s->end.code != 0) {
+		phx_session_end_status(s, out_status);
 		return -ENOTCONN;
 	}
 	rc = phx_attach_client_request(
-		&ctx->client, request, phx_clock_ns() + PHX_CONTROL_NS, out_answer);
+		&s->client, request, phx_clock_ns() + PHX_CONTROL_NS, out_answer);
 	if (rc == -EREMOTEIO) {
 		const struct phx_attach_refused *r = phx_attach_refused_of(out_answer->h);
 
 		phx_context_refusal_status(r, out_status);
 		rc = phx_context_refusal_errno(r->code);
 	} else if (rc) {
-		request_failed(ctx, rc, out_status);
+		request_failed(s, rc, out_status);
 		rc = rc == -EPROTO ? -ENOTCONN : rc;
 	}
 	// The answer lies in the client's packet; mapping only posts, so it stays there.
-	phx_context_map_events(ctx);
+	phx_session_map_events(s);
 	return rc;
 }
 
-int phx_context_request_handle(struct phx_context *ctx, struct phx_attach_header *h, size_t size,
+int phx_session_request_handle(struct phx_session *s, struct phx_attach_header *h, size_t size,
 	uint16_t type, const void *tail, size_t tail_len, uint32_t *out_handle,
 	struct phx_status *out_status)
 {
@@ -64,7 +65,7 @@ int phx_context_request_handle(struct phx_context *ctx, struct phx_attach_header
 		.answer_size = sizeof(struct phx_attach_handle_rep),
 	};
 	struct phx_attach_answer answer;
-	int rc = phx_context_request(ctx, &request, &answer, out_status);
+	int rc = phx_session_request(s, &request, &answer, out_status);
 
 	if (rc == 0)
 		*out_handle =
@@ -72,8 +73,8 @@ int phx_context_request_handle(struct phx_context *ctx, struct phx_attach_header
 	return rc;
 }
 
-int phx_context_mapped(
-	struct phx_context *ctx, uint32_t object, uint32_t index, struct phx_status *out_status)
+int phx_session_mapped(
+	struct phx_session *s, uint32_t object, uint32_t index, struct phx_status *out_status)
 {
 	struct phx_attach_mapped mapped = {.object = object, .index = index};
 	struct phx_attach_request request = {
@@ -84,21 +85,21 @@ int phx_context_mapped(
 	};
 	struct phx_attach_answer answer;
 
-	return phx_context_request(ctx, &request, &answer, out_status);
+	return phx_session_request(s, &request, &answer, out_status);
 }
 
-int phx_context_schema(struct phx_context *ctx, const struct phx_file *file, uint32_t *out_handle,
+int phx_session_schema(struct phx_session *s, const struct phx_file *file, uint32_t *out_handle,
 	struct phx_status *out_status)
 {
 	uint32_t handle = 0;
 
-	for (uint32_t i = 0; i < ctx->schema_count; i++) {
-		if (ctx->schemas[i].file == file) {
-			*out_handle = ctx->schemas[i].handle;
+	for (uint32_t i = 0; i < s->schema_count; i++) {
+		if (s->schemas[i].file == file) {
+			*out_handle = s->schemas[i].handle;
 			return 0;
 		}
 	}
-	if (ctx->schema_count == PHX_LIMIT_SCHEMAS_MAX || file->size == 0) {
+	if (s->schema_count == PHX_LIMIT_SCHEMAS_MAX || file->size == 0) {
 		phx_status_fill(out_status, PHX_INVALID_ARGUMENT, PHX_ORIGIN_LIBRARY,
 			PHX_EXECUTED_NO, PHX_REASON_SCHEMA, "no schema, or too many of them");
 		return -EINVAL;
@@ -108,13 +109,13 @@ int phx_context_schema(struct phx_context *ctx, const struct phx_file *file, uin
 		int rc;
 
 		put.len = phx_min(file->size - off, (uint32_t)SCHEMA_PART);
-		rc = phx_context_request_handle(ctx, &put.h, sizeof(put), PHX_ATTACH_SCHEMA_PUT,
+		rc = phx_session_request_handle(s, &put.h, sizeof(put), PHX_ATTACH_SCHEMA_PUT,
 			(const uint8_t *)file->table + off, put.len, &handle, out_status);
 		if (rc)
 			return rc;
 		off += put.len;
 	}
-	ctx->schemas[ctx->schema_count++] = (struct phx_schema_slot){file, handle};
+	s->schemas[s->schema_count++] = (struct phx_schema_slot){file, handle};
 	*out_handle = handle;
 	return 0;
 }

@@ -36,6 +36,9 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"config.load", noun_config_load},
 	{"config.diff", noun_config_diff},
 	{"config.validate", noun_config_validate},
+	{"event.history", noun_event_history},
+	{"event.subscribe", noun_event_subscribe},
+	{"event.unsubscribe", noun_event_unsubscribe},
 	{"link.list", noun_forward},
 	{"link.get", noun_forward},
 	{"channel.list", noun_forward},
@@ -55,11 +58,12 @@ void control_audit(void *arg, const struct phx_ctl_call *call, int error_code)
 	static const uint8_t key[16] = "phoenix-params--"; // a fingerprint, no secret
 	const struct phx_ctl_method *m = phx_ctl_call_method(call);
 	const struct phx_ctl_peer *peer = phx_ctl_call_peer(call);
+	const char *result = error_code == 0 ? "OK" : phx_ctl_code_name(error_code);
+	struct control *c = arg;
 	char link[64], exe[256];
 	char *params;
 	ssize_t n;
 
-	(void)arg;
 	if (m == NULL || (m->flags & (PHX_CTL_MUTATES | PHX_CTL_ACTION)) == 0)
 		return;
 	(void)snprintf(link, sizeof(link), "/proc/%d/exe", (int)peer->pid);
@@ -73,9 +77,26 @@ void control_audit(void *arg, const struct phx_ctl_call *call, int error_code)
 	// Not the macro: every change is on record, whatever the rate.
 	phx_log_write(PHX_LOG_INFO, "audit",
 		"uid=%u pid=%d exe=%s method=%s params=%016llx result=%s", (unsigned)peer->uid,
-		(int)peer->pid, n > 0 ? exe : "-", m->name, (unsigned long long)h.lo,
-		error_code == 0 ? "OK" : phx_ctl_code_name(error_code));
+		(int)peer->pid, n > 0 ? exe : "-", m->name, (unsigned long long)h.lo, result);
+	events_add(&c->events, "audit", m->name,
+		json_pack("{s:I, s:i, s:s, s:s}", "uid", (json_int_t)peer->uid, "pid",
+			(int)peer->pid, "exe", n > 0 ? exe : "", "result", result));
 	free(params);
+}
+
+static void tell_changed(struct control *c, const struct phx_ctl_call *call, json_t *changes)
+{
+	json_t *keys = json_array(), *value;
+	const char *key;
+
+	json_object_foreach(changes, key, value)
+	{
+		(void)json_array_append_new(keys, json_string(key));
+	}
+	events_add(&c->events, "config.changed", phx_ctl_call_method(call)->name,
+		json_pack("{s:o, s:o}", "generation",
+			json_sprintf("%llu", (unsigned long long)c->state.generation), "keys",
+			keys));
 }
 
 void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_changes)
@@ -103,8 +124,10 @@ void control_commit_with(
 		(void)json_object_set_new(take_result, "generation",
 			json_sprintf("%llu", (unsigned long long)c->state.generation));
 		phx_ctl_call_reply(call, json_incref(take_result));
-		if (changed && !change.dry_run)
+		if (changed && !change.dry_run) {
+			tell_changed(c, call, take_changes);
 			reconcile_push(c->reconcile);
+		}
 	}
 	phx_ctl_error_fini(&e);
 	json_decref(take_changes);

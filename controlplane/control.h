@@ -2,6 +2,7 @@
 // What the noun files share: the control plane as a whole, and the answer to a mutation.
 #pragma once
 
+#include "controlplane/events.h"
 #include "controlplane/reconcile.h"
 #include "controlplane/state.h"
 #include "lib/ctl/server.h"
@@ -9,6 +10,7 @@
 struct control {
 	struct state state;
 	struct reconcile *reconcile;
+	struct events events;
 	const char *config_path; // of config.save without a path
 	uint64_t started_ns;
 };
@@ -31,6 +33,9 @@ void noun_config_save(void *arg, struct phx_ctl_call *call);
 void noun_config_load(void *arg, struct phx_ctl_call *call);
 void noun_config_diff(void *arg, struct phx_ctl_call *call);
 void noun_config_validate(void *arg, struct phx_ctl_call *call);
+void noun_event_history(void *arg, struct phx_ctl_call *call);
+void noun_event_subscribe(void *arg, struct phx_ctl_call *call);
+void noun_event_unsubscribe(void *arg, struct phx_ctl_call *call);
 void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
 // Methods that the dataplane answers.

@@ -25,6 +25,7 @@ struct program {
 	struct loop *loop;
 	struct phx_ctl_server *server;
 	struct loop_source source;
+	struct follow *follow;
 	struct control control;
 	char rundir[PHX_CTL_RUNDIR_BYTES];
 	char dataplane[PHX_CTL_RUNDIR_BYTES + 16];
@@ -74,9 +75,12 @@ static int start_server(struct program *p, char *why, size_t why_size)
 	int rc;
 
 	(void)snprintf(path, sizeof(path), "%s/control.sock", p->rundir);
-	rc = phx_ctl_server_create(&options, &p->server, why, why_size);
+	rc = events_init(&p->control.events);
+	if (rc == 0)
+		rc = phx_ctl_server_create(&options, &p->server, why, why_size);
 	if (rc != 0)
 		return rc;
+	p->control.events.server = p->server;
 	p->source = (struct loop_source){
 		.fd = phx_ctl_server_fd(p->server), .fn = server_ready, .arg = p->server};
 	return loop_add(p->loop, &p->source);
@@ -109,6 +113,24 @@ static int open_state(struct program *p, const struct options *o, char *why, siz
 	return rc != 0 ? rc : state_open(&p->control.state, store, o->config, why, why_size);
 }
 
+static int start_reconcile(struct program *p)
+{
+	struct reconcile_config config = {
+		.loop = p->loop,
+		.path = p->dataplane,
+		.state = &p->control.state,
+		.events = &p->control.events,
+	};
+	int rc = follow_create(p->loop, p->dataplane, &p->control.events, &p->follow);
+
+	config.follow = p->follow;
+	if (rc == 0)
+		rc = reconcile_create(&config, &p->control.reconcile);
+	if (rc != 0)
+		follow_destroy(p->follow);
+	return rc;
+}
+
 // The socket comes first: its lock keeps a second instance away from the journal.
 static int run(struct program *p, const struct options *o)
 {
@@ -133,7 +155,7 @@ static int run(struct program *p, const struct options *o)
 		code = fail("state", why, rc == -EEXIST ? -EIO : rc);
 		goto destroy_server;
 	}
-	rc = reconcile_create(p->loop, p->dataplane, &p->control.state, &p->control.reconcile);
+	rc = start_reconcile(p);
 	if (rc != 0) {
 		code = fail("reconcile", why, rc);
 		goto close_state;
@@ -148,11 +170,13 @@ static int run(struct program *p, const struct options *o)
 		phx_log_info("main", "stopping");
 
 	reconcile_destroy(p->control.reconcile);
+	follow_destroy(p->follow);
 close_state:
 	state_close(&p->control.state);
 destroy_server:
 	phx_ctl_server_destroy(p->server);
 destroy_loop:
+	events_fini(&p->control.events);
 	loop_destroy(p->loop);
 	return code;
 }

@@ -19,6 +19,8 @@ struct reconcile {
 	struct loop *loop;
 	const char *path;
 	struct state *state;
+	struct events *events;
+	struct follow *follow;
 	struct phx_ctl_client *client; // NULL: down
 	struct loop_source source;
 	struct loop_source timer; // dial again, or ask again
@@ -72,6 +74,9 @@ static void push_done(void *arg, json_t *result, const struct phx_ctl_error *e)
 		return;
 	}
 	r->pushes_total++;
+	events_add(r->events, "rules.pushed", "dataplane",
+		json_pack("{s:o}", "generation",
+			json_sprintf("%llu", (unsigned long long)r->pushed)));
 	if (r->pushed != r->state->generation)
 		push(r); // changed meanwhile
 	else
@@ -174,6 +179,8 @@ static void client_ready(void *arg)
 		return;
 	hang_up(r);
 	phx_log_warn("reconcile", "dataplane is gone: %s", strerror(-rc));
+	events_add(r->events, "dataplane.down", "dataplane",
+		json_pack("{s:s}", "text", strerror(-rc)));
 	(void)snprintf(r->error, sizeof(r->error), "the dataplane is down");
 	r->backoff_ns = BACKOFF_MIN_NS;
 	retry_later(r);
@@ -213,6 +220,8 @@ static void dial(struct reconcile *r)
 		return;
 	}
 	phx_log_info("reconcile", "dataplane is there");
+	events_add(r->events, "dataplane.up", "dataplane", NULL);
+	follow_now(r->follow);
 	ask(r);
 }
 
@@ -227,21 +236,22 @@ static void timer_fired(void *arg)
 		ask(r);
 }
 
-int reconcile_create(
-	struct loop *loop, const char *path, struct state *state, struct reconcile **out_reconcile)
+int reconcile_create(const struct reconcile_config *config, struct reconcile **out_reconcile)
 {
 	struct reconcile *r = calloc(1, sizeof(*r));
 	int rc;
 
 	if (r == NULL)
 		return -ENOMEM;
-	r->loop = loop;
-	r->path = path;
-	r->state = state;
+	r->loop = config->loop;
+	r->path = config->path;
+	r->state = config->state;
+	r->events = config->events;
+	r->follow = config->follow;
 	r->backoff_ns = BACKOFF_MIN_NS;
 	r->source = (struct loop_source){.fd = -1, .fn = client_ready, .arg = r};
 	r->timer = (struct loop_source){.fd = -1, .fn = timer_fired, .arg = r};
-	rc = loop_add_timer(loop, &r->timer);
+	rc = loop_add_timer(r->loop, &r->timer);
 	if (rc != 0) {
 		free(r);
 		return rc;

@@ -3,6 +3,7 @@
 // compares, pushes; carries the requests that the dataplane answers. One thread.
 #pragma once
 
+#include "controlplane/follow.h"
 #include "controlplane/loop.h"
 #include "controlplane/state.h"
 #include "lib/ctl/client.h"
@@ -19,9 +20,16 @@ struct reconcile_status {
 	const char *error;    // why it is not synced, "" when it is
 };
 
-// Start dialling at once. path and state are kept by reference. 0 or -errno.
-int reconcile_create(
-	struct loop *loop, const char *path, struct state *state, struct reconcile **out_reconcile);
+struct reconcile_config {
+	struct loop *loop;
+	const char *path; // of the dataplane's socket
+	struct state *state;
+	struct events *events;
+	struct follow *follow; // told when the dataplane is there
+};
+
+// Start dialling at once. Everything is kept by reference. 0 or -errno.
+int reconcile_create(const struct reconcile_config *config, struct reconcile **out_reconcile);
 void reconcile_destroy(struct reconcile *r);
 
 // The intent has changed: push it when connected.

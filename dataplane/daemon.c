@@ -42,6 +42,8 @@ struct daemon {
 	const struct phx_ctl_document *document; // in force, NULL = none; the api's
 	struct phx_ctl_document *standalone;	 // until the api has it
 	struct api *api;
+	struct api_events events;
+	char instance[PHX_CTL_UUID_BYTES];
 	struct rules *rules;
 	struct registry *registry;
 	struct policies policies;
@@ -215,6 +217,7 @@ static int start_api(struct daemon *d)
 		.registry = d->registry,
 		.attach = d->attach,
 		.host = d->host,
+		.events = &d->events,
 		.standalone = d->options->standalone != NULL,
 		.document_changed = document_changed,
 		.document_arg = d,
@@ -242,6 +245,7 @@ static void services_changed(void *arg)
 	struct daemon *d = arg;
 	unsigned i;
 
+	api_events_services(&d->events, registry_set(d->registry));
 	for (i = 0; i < d->workers.count; i++) {
 		if (!atomic_exchange_explicit(&d->notices[i].posted, true, memory_order_acq_rel))
 			worker_post(
@@ -257,6 +261,10 @@ static int start(struct daemon *d, const char **step)
 	*step = "identity";
 	if (getrandom(d->uuid, sizeof(d->uuid), 0) != (ssize_t)sizeof(d->uuid))
 		return -EIO;
+	phx_ctl_uuid_text(d->uuid, d->instance);
+	rc = api_events_init(&d->events, &d->loop, d->instance);
+	if (rc != 0)
+		return rc;
 	*step = "workers";
 	rc = workers_init(&d->workers, d->options->workers, d->options->eal_given);
 	if (rc != 0)
@@ -308,6 +316,7 @@ static void stop(struct daemon *d)
 		rundir_unlink(d->dir, APP_SOCKET);
 	host_stop(d->host);
 	workers_stop(&d->workers);
+	api_events_fini(&d->events);
 	api_destroy(d->api);
 	d->document = NULL;
 	attach_server_destroy(d->attach);

@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WHY_BYTES 256
 
 static const struct phx_ctl_binding bindings[] = {
+	{"event.poll", api_event_poll},
 	{"rules.get", api_rules_get},
 	{"rules.push", api_rules_push},
 	{"app.list", api_app_list},
@@ -122,21 +122,6 @@ json_t *api_text(const char *text)
 			plain[i] = '?';
 	}
 	return json_string(plain);
-}
-
-json_t *api_wall_time(uint64_t wall_ns)
-{
-	time_t seconds = (time_t)(wall_ns / PHX_NS_PER_S);
-	char text[64];
-	struct tm tm;
-	size_t n;
-
-	if (gmtime_r(&seconds, &tm) == NULL)
-		return json_null();
-	n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-	(void)snprintf(text + n, sizeof(text) - n, ".%03uZ",
-		(unsigned)(wall_ns % PHX_NS_PER_S / PHX_NS_PER_MS));
-	return json_string(text);
 }
 
 json_t *api_counter(const _Atomic uint64_t *counter)

@@ -3,6 +3,7 @@
 // noun a file (api_<noun>.c). Control thread; what workers own is asked of them (gather.h).
 #pragma once
 
+#include "dataplane/control/api_event.h"
 #include "dataplane/control/loop.h"
 #include "dataplane/core/registry.h"
 #include "dataplane/core/worker.h"
@@ -23,6 +24,7 @@ struct api_config {
 	struct registry *registry;
 	struct attach_server *attach;
 	struct host *host;
+	struct api_events *events;
 	uint8_t uuid[16]; // of this instance
 	// The document came with --standalone: pushes are refused.
 	bool standalone;
@@ -56,8 +58,6 @@ const char *api_id(char text[API_ID_BYTES], const char *noun, uint64_t id);
 json_t *api_id_json(const char *noun, uint64_t id);
 // Text that somebody else chose, as a string: bytes that are not UTF-8 become '?'.
 json_t *api_text(const char *text);
-// Wall clock as RFC 3339 in UTC, to the millisecond.
-json_t *api_wall_time(uint64_t wall_ns);
 // A relaxed counter.
 json_t *api_counter(const _Atomic uint64_t *counter);
 // Answer a list sorted as it is, under the method's list_key.
@@ -71,6 +71,7 @@ json_t *api_app_row(const struct api *api, const struct attach_info *info);
 bool api_app_find(struct api *api, struct phx_ctl_call *call, uint64_t *out_id);
 
 // Handlers; arg is struct api.
+void api_event_poll(void *arg, struct phx_ctl_call *call);
 void api_rules_get(void *arg, struct phx_ctl_call *call);
 void api_rules_push(void *arg, struct phx_ctl_call *call);
 void api_app_list(void *arg, struct phx_ctl_call *call);

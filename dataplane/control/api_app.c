@@ -79,7 +79,7 @@ json_t *api_app_row(const struct api *api, const struct attach_info *info)
 		"labels", labels_json(api, info->rule));
 
 	row_identity(row, info->identity);
-	(void)json_object_set_new(row, "attached_at", api_wall_time(info->since_ns));
+	(void)json_object_set_new(row, "attached_at", phx_ctl_wall_time(info->since_ns));
 	(void)json_object_set_new(row, "library", api_text(info->library));
 	(void)json_object_set_new(
 		row, "lcore", json_integer(api->config.workers[info->worker]->lcore));

@@ -95,7 +95,7 @@ void api_app_history(void *arg, struct phx_ctl_call *call)
 				      api_id_json("app", h->id), "claimed_name", api_text(h->claim),
 				      "uid", (json_int_t)h->uid, "pid", h->pid, "reason",
 				      phx_reason_name(h->reason), "text", api_text(h->text),
-				      "ended_at", api_wall_time(h->time_ns)));
+				      "ended_at", phx_ctl_wall_time(h->time_ns)));
 	}
 	api_rows(api, call, rows);
 }

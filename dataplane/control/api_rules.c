@@ -12,15 +12,9 @@
 
 static json_t *uuid_json(const uint8_t uuid[16])
 {
-	char text[40];
-	size_t n = 0;
-	int i;
+	char text[PHX_CTL_UUID_BYTES];
 
-	for (i = 0; i < 16; i++) {
-		const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
-
-		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%02x", dash, uuid[i]);
-	}
+	phx_ctl_uuid_text(uuid, text);
 	return json_string(text);
 }
 

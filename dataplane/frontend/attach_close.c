@@ -5,6 +5,7 @@
 #include "dataplane/frontend/attach_app.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/event.h"
 #include "dataplane/core/registry.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -39,6 +40,13 @@ static void remember(const struct attach_app *app, enum phx_reason reason, const
 	(void)snprintf(h->claim, sizeof(h->claim), "%s", app->claim); // cut off when long
 	(void)snprintf(h->text, sizeof(h->text), "%s", text);
 	server->stats.disconnects[reason]++;
+	if (app->rule[0] != '\0') { // what no rule let in is no application
+		char id[EVENT_ID_BYTES];
+
+		EVENT_TELL("app.detached", event_id(id, "app", app->id), {"name", app->name},
+			{"claimed_name", app->claim}, {"reason", phx_reason_name(reason)},
+			{"text", text});
+	}
 	if (reason == PHX_REASON_APP_EXIT || reason == PHX_REASON_DETACHED ||
 		reason == PHX_REASON_DP_RESTART ||
 		atomic_load_explicit(&app->failed, memory_order_relaxed)) // logged by the session

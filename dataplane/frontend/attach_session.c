@@ -4,6 +4,7 @@
 #include "dataplane/frontend/attach_app.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/event.h"
 #include "dataplane/core/registry.h"
 #include "lib/base/clock.h"
 
@@ -208,6 +209,17 @@ static int run_start(struct attach_job *job)
 	return rc;
 }
 
+static void tell_attached(const struct attach_app *app)
+{
+	char id[EVENT_ID_BYTES], uid[16], pid[16];
+
+	(void)snprintf(uid, sizeof(uid), "%u", app->identity.uid);
+	(void)snprintf(pid, sizeof(pid), "%d", app->identity.pid);
+	EVENT_TELL("app.attached", event_id(id, "app", app->id), {"name", app->name},
+		{"claimed_name", app->claim}, {"rule", app->rule}, {"uid", uid, true},
+		{"pid", pid, true});
+}
+
 static void done_start(struct attach_job *job)
 {
 	struct attach_app *app = job->app;
@@ -222,6 +234,7 @@ static void done_start(struct attach_job *job)
 	app->server->pending_count--;
 	ctl_timer_stop(app->server->config.loop, &app->timer);
 	attach_reply(app, job->id);
+	tell_attached(app);
 }
 
 void attach_session_start(struct attach_app *app, uint64_t id)

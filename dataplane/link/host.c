@@ -2,6 +2,7 @@
 // Life of host.h's object, and the way of a link to its worker and back.
 #include "dataplane/link/host_priv.h"
 
+#include "dataplane/core/event.h"
 #include "lib/base/log.h"
 
 #include <arpa/inet.h>
@@ -138,6 +139,16 @@ void host_link_free(struct host_link *hl)
 
 // ---- between control and worker ----
 
+static void tell_link(const struct host_link *hl, const char *type)
+{
+	bool lost = hl->lost;
+	char id[EVENT_ID_BYTES];
+
+	EVENT_TELL(type, event_id(id, "link", hl->id), {"peer", hl->name},
+		{"reason", lost ? phx_reason_name(hl->reason) : NULL},
+		{"text", lost && hl->error != 0 ? strerror(-hl->error) : NULL});
+}
+
 static void opened(struct worker *worker, struct cmd *cmd)
 {
 	struct host_link *hl = phx_container_of(cmd, struct host_link, open_cmd);
@@ -151,6 +162,7 @@ static void opened(struct worker *worker, struct cmd *cmd)
 		hl->reason = PHX_REASON_NO_MEMORY;
 	} else if (hl->state == HOST_LINK_OPENING) {
 		hl->state = HOST_LINK_UP;
+		tell_link(hl, "link.up");
 		hl->up_ns = hl->host->config.loop->now_ns;
 	}
 	if (hl->peer != NULL)
@@ -173,6 +185,7 @@ static void lost(struct worker *worker, struct cmd *cmd)
 
 	(void)worker;
 	hl->lost = true;
+	tell_link(hl, "link.lost");
 	if (hl->peer != NULL)
 		outbound_lost(hl);
 	if (!hl->close_out)

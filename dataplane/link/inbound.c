@@ -3,6 +3,7 @@
 // See host.h.
 #include "dataplane/link/host_priv.h"
 
+#include "dataplane/core/event.h"
 #include "lib/base/log.h"
 
 #include <stdio.h>
@@ -252,13 +253,17 @@ static void listener_try(struct listener *l)
 	if (rc == 0) {
 		phx_log_info("listener", "%s: listening on %s", l->name, address);
 		l->error[0] = '\0';
+		EVENT_TELL("listener.up", l->name, {"address", address});
 		return;
 	}
 	l->source.fd = -1;
 	(void)snprintf(text, sizeof(text), "%s: %s", address, strerror(-rc));
-	if (strcmp(text, l->error) != 0)
+	if (strcmp(text, l->error) != 0) {
 		phx_log_err("listener", "%s: cannot listen on %s; trying again every second",
 			l->name, text);
+		EVENT_TELL(
+			"listener.error", l->name, {"address", address}, {"text", strerror(-rc)});
+	}
 	memcpy(l->error, text, sizeof(l->error));
 	ctl_timer_start(loop, &l->retry, loop->now_ns + LISTEN_RETRY_NS, listener_retry);
 }
@@ -270,6 +275,7 @@ static void listener_free(struct listener *l)
 		ctl_del(l->host->config.loop, &l->source);
 		(void)close(l->source.fd); // nobody is accepted any more
 		phx_log_info("listener", "%s: closed", l->name);
+		EVENT_TELL("listener.down", l->name, {NULL, NULL});
 	}
 	phx_list_del(&l->node);
 	free(l);

@@ -3,6 +3,7 @@
 // each failure, and let go of peers that nobody uses. See host.h.
 #include "dataplane/link/host_priv.h"
 
+#include "dataplane/core/event.h"
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 
@@ -69,8 +70,10 @@ static void peer_failed(struct host_peer *peer, const char *what)
 
 	(void)phx_random_bytes(&jitter, sizeof(jitter)); // without: no jitter
 	(void)snprintf(text, sizeof(text), "%.*s: %s", 80, peer->address, what);
-	if (strcmp(text, peer->error) != 0)
+	if (strcmp(text, peer->error) != 0) {
 		phx_log_warn("peer", "%s; trying again", text);
+		EVENT_TELL("peer.error", peer->address, {"text", what});
+	}
 	memcpy(peer->error, text, sizeof(peer->error));
 	if (peer->up == 0)
 		peer->state = HOST_PEER_BACKOFF;
@@ -256,7 +259,8 @@ void outbound_opened(struct host_link *hl)
 		peer_failed(peer, strerror(-hl->open_rc));
 		return;
 	}
-	peer->up++;
+	if (peer->up++ == 0)
+		EVENT_TELL("peer.up", peer->address, {"host", peer->name});
 	peer->state = HOST_PEER_UP;
 	peer->error[0] = '\0';
 	peer_kick(peer);
@@ -276,8 +280,10 @@ void outbound_lost(struct host_link *hl)
 	phx_list_init(&hl->node);
 	if (peer->host->stopped || hl->state == HOST_LINK_CLOSING)
 		return;
-	if (peer->up == 0)
+	if (peer->up == 0) {
 		peer->state = HOST_PEER_CONNECTING;
+		EVENT_TELL("peer.down", peer->address, {"host", peer->name});
+	}
 	if (now - hl->up_ns >= PHX_NS_PER_S) {
 		peer->backoff_ns = HOST_BACKOFF_MIN;
 		peer_kick(peer);

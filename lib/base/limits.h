@@ -50,6 +50,8 @@
 	X(JSON_CLIENTS, 64, "connections", "clients of a control socket")                          \
 	X(JSON_CLIENTS_UID, 16, "connections", "clients of a control socket of one uid")           \
 	X(JSON_PENDING, 32, "requests", "outstanding requests of one client")                      \
+	X(JSON_STREAMS, 8, "subscriptions", "subscriptions of one client of a control socket")     \
+	X(EVENTS_MAX, 4096, "events", "events that a daemon keeps")                                \
 	X(WORKERS_MAX, 64, "workers", "worker lcores of one dataplane")                            \
 	X(SERIES_MAX, 1024, "series", "statistics of one worker: (application, service, method)")  \
 	X(LINKS_MAX, 1024, "links", "links of one dataplane")                                      \

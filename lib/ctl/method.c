@@ -19,6 +19,7 @@ static const struct phx_ctl_method *const nouns[] = {
 	phx_ctl_methods_stats,
 	phx_ctl_methods_mem,
 	phx_ctl_methods_config,
+	phx_ctl_methods_event,
 	phx_ctl_methods_rpc,
 	phx_ctl_methods_rules,
 };

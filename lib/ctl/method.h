@@ -61,6 +61,7 @@ enum phx_ctl_flag {
 	PHX_CTL_STARTUP = 1 << 2, // works without a dataplane
 	PHX_CTL_FORWARD = 1 << 3, // answered by the dataplane; the control plane passes it on
 	PHX_CTL_PRIVATE = 1 << 4, // dataplane.sock only: not shown to operators
+	PHX_CTL_STREAM = 1 << 5,  // concerns notifications on the connection of the request
 };
 
 struct phx_ctl_method {

@@ -10,6 +10,7 @@ extern const struct phx_ctl_method phx_ctl_methods_app[];
 extern const struct phx_ctl_method phx_ctl_methods_channel[];
 extern const struct phx_ctl_method phx_ctl_methods_config[];
 extern const struct phx_ctl_method phx_ctl_methods_engine[];
+extern const struct phx_ctl_method phx_ctl_methods_event[];
 extern const struct phx_ctl_method phx_ctl_methods_lcore[];
 extern const struct phx_ctl_method phx_ctl_methods_link[];
 extern const struct phx_ctl_method phx_ctl_methods_listener[];

@@ -273,6 +273,11 @@ void phx_ctl_server_kick(struct phx_ctl_server *s)
 	set_timer(s, 1);
 }
 
+void phx_ctl_server_wake(struct phx_ctl_server *s)
+{
+	phx_ctl_server_kick(s);
+}
+
 // One round over all clients: start requests, write answers, deadlines, closing.
 static void sweep(struct phx_ctl_server *s)
 {

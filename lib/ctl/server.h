@@ -90,6 +90,26 @@ unsigned phx_ctl_server_process(struct phx_ctl_server *s);
 
 void phx_ctl_server_stats(const struct phx_ctl_server *s, struct phx_ctl_server_stats *out_stats);
 
+// Let streams send what they have; the server's descriptor becomes readable.
+void phx_ctl_server_wake(struct phx_ctl_server *s);
+
+// ---- notifications ----
+// A stream belongs to the connection of a call. The server asks it for the next message (a new
+// reference; NULL: none now) whenever the client has read what was sent before, so that a slow
+// client holds no memory, and one who reads nothing is disconnected like any other.
+// phx_ctl_server_wake() when there is something again. Messages follow the answer of the call.
+struct phx_ctl_stream;
+typedef json_t *(*phx_ctl_next_fn)(void *arg);
+// Called once, when the stream or its connection ends; the stream is gone afterwards.
+typedef void (*phx_ctl_stream_ended_fn)(void *arg);
+
+// -ENOMEM; -ENOSPC: JSON_STREAMS.
+int phx_ctl_call_stream(struct phx_ctl_call *c, phx_ctl_next_fn next, phx_ctl_stream_ended_fn ended,
+	void *arg, struct phx_ctl_stream **out_stream);
+// Is it one of the connection of this call?
+bool phx_ctl_stream_is_of(const struct phx_ctl_stream *stream, const struct phx_ctl_call *c);
+void phx_ctl_stream_end(struct phx_ctl_stream *stream);
+
 // The call. Everything returned is valid until the call is answered.
 const struct phx_ctl_method *phx_ctl_call_method(const struct phx_ctl_call *c);
 json_t *phx_ctl_call_params(const struct phx_ctl_call *c); // borrowed; validated

@@ -44,6 +44,7 @@ static void call_destroy(struct phx_ctl_call *c)
 void phx_ctl_slot_destroy(struct slot *slot)
 {
 	phx_list_del(&slot->in_conn);
+	phx_ctl_streams_answered(slot->conn, slot);
 	for (unsigned i = 0; i < slot->count; i++) {
 		if (slot->calls[i] == NULL)
 			continue;

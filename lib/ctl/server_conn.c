@@ -35,6 +35,7 @@ int phx_ctl_conn_open(struct phx_ctl_server *s, int take_fd, const struct phx_ct
 	c->hungry = true;
 	phx_ctl_frame_init(&c->frame, PHX_CTL_FRAME_REQUEST);
 	phx_list_init(&c->slots);
+	phx_list_init(&c->streams);
 	phx_list_add_tail(&s->conns, &c->in_server);
 	s->conn_count++;
 	return 0;
@@ -44,6 +45,7 @@ void phx_ctl_conn_close(struct conn *c)
 {
 	struct phx_list *n, *tmp;
 
+	phx_ctl_streams_end(c);
 	phx_list_for_each_safe (n, tmp, &c->slots) {
 		phx_ctl_slot_destroy(phx_list_entry(n, struct slot, in_conn));
 	}
@@ -76,7 +78,7 @@ static int out_reserve(struct conn *c, size_t size)
 }
 
 // Append one JSON text and a newline. -EMSGSIZE when it is above the limit of a response.
-static int out_append(struct conn *c, json_t *json)
+int phx_ctl_conn_append(struct conn *c, json_t *json)
 {
 	size_t len = json_dumpb(json, NULL, 0, JSON_COMPACT);
 
@@ -103,7 +105,7 @@ static int out_append_too_large(struct conn *c, json_t *id)
 	phx_ctl_error_add(&e, "limit", json_string("JSON_OUT_BYTES"));
 	phx_ctl_error_add(&e, "hint", json_string("use a filter"));
 	response = phx_ctl_response_error(id, &e);
-	rc = out_append(c, response);
+	rc = phx_ctl_conn_append(c, response);
 	json_decref(response);
 	phx_ctl_error_fini(&e);
 	return rc;
@@ -121,9 +123,9 @@ static int slot_serialize(struct conn *c, struct slot *slot)
 			rc = -ENOMEM;
 	}
 	if (rc == 0 && slot->batch && json_array_size(answers) > 0)
-		rc = out_append(c, answers);
+		rc = phx_ctl_conn_append(c, answers);
 	else if (rc == 0 && !slot->batch && single != NULL)
-		rc = out_append(c, single);
+		rc = phx_ctl_conn_append(c, single);
 	if (rc == -EMSGSIZE)
 		rc = out_append_too_large(c, slot->batch ? NULL : slot->calls[0]->id);
 	json_decref(answers);
@@ -316,6 +318,13 @@ void phx_ctl_conn_input(struct conn *c)
 void phx_ctl_conn_settle(struct conn *c)
 {
 	phx_ctl_conn_output(c);
+	// As long as the client takes everything at once.
+	do {
+		phx_ctl_streams_output(c);
+		if (c->out_pos == c->out_len)
+			break;
+		out_write(c);
+	} while (c->out_pos == c->out_len && !c->dead);
 	conn_watch(c);
 }
 
@@ -372,6 +381,8 @@ bool phx_ctl_conn_done(const struct conn *c)
 	bool idle = phx_list_empty(&c->slots) && c->out_pos == c->out_len;
 	bool drained = c->eof && c->hungry;
 
+	// One who listens to events need not say anything any more.
+	idle = idle && (phx_list_empty(&c->streams) || c->closing);
 	if (c->dead || (idle && (c->closing || drained)))
 		return true;
 	// Nobody is left to read answers; requests that came before are still started.

@@ -34,6 +34,15 @@ struct slot {
 	unsigned count;
 };
 
+struct phx_ctl_stream {
+	struct phx_list in_conn;
+	struct conn *conn;
+	struct slot *after; // nothing is sent before this one has been answered; NULL: it has
+	phx_ctl_next_fn next;
+	phx_ctl_stream_ended_fn ended;
+	void *arg;
+};
+
 struct conn {
 	struct phx_list in_server;
 	struct phx_ctl_server *server;
@@ -44,6 +53,8 @@ struct conn {
 	struct phx_ctl_frame frame;
 	struct phx_list slots;
 	unsigned pending; // slots
+	struct phx_list streams;
+	unsigned stream_count;
 	char *out;
 	size_t out_pos, out_len, out_size;
 	uint64_t connected_ns;
@@ -98,6 +109,16 @@ void phx_ctl_dispatch(struct conn *c, const char *text, size_t len);
 void phx_ctl_dispatch_error(struct conn *c, const struct phx_ctl_error *e);
 void phx_ctl_slot_destroy(struct slot *slot);
 bool phx_ctl_server_bound(void *server, const struct phx_ctl_method *m);
+
+// server_stream.c
+// What streams have, as long as the client reads.
+void phx_ctl_streams_output(struct conn *c);
+// The slot has been answered.
+void phx_ctl_streams_answered(struct conn *c, const struct slot *slot);
+void phx_ctl_streams_end(struct conn *c);
+
+// server_conn.c: append one text to the output. -ENOMEM, -EMSGSIZE.
+int phx_ctl_conn_append(struct conn *c, json_t *json);
 
 // server.c: make the server's descriptor readable.
 void phx_ctl_server_kick(struct phx_ctl_server *s);

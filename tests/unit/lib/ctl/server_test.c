@@ -34,6 +34,8 @@ static struct {
 	unsigned held_count;
 	unsigned answered;
 	int last_code;
+	struct phx_ctl_stream *stream;
+	unsigned left, ended;
 } t;
 
 static void handle_list(void *arg, struct phx_ctl_call *call)
@@ -85,6 +87,37 @@ static void handle_stats(void *arg, struct phx_ctl_call *call)
 	free(text);
 }
 
+// Notifications: n, n - 1, ... 1, then none.
+static json_t *stream_next(void *arg)
+{
+	unsigned *left = arg;
+
+	return *left != 0 ? json_pack("{s:i}", "left", (*left)--) : NULL;
+}
+
+static void stream_ended(void *arg)
+{
+	(void)arg;
+	t.ended++;
+}
+
+// Subscribes; since_seq says how many notifications there are. The answer is held when asked.
+static void handle_subscribe(void *arg, struct phx_ctl_call *call)
+{
+	int rc = phx_ctl_call_stream(call, stream_next, stream_ended, &t.left, &t.stream);
+
+	(void)arg;
+	if (rc != 0) {
+		phx_ctl_call_fail_code(call, PHX_RESOURCE_EXHAUSTED, "%d", rc);
+		return;
+	}
+	t.left = (unsigned)phx_ctl_call_int(call, "since_seq", 0);
+	if (json_object_get(phx_ctl_call_params(call), "types") != NULL)
+		t.held[t.held_count++] = call;
+	else
+		phx_ctl_call_reply(call, json_object());
+}
+
 static void answered(void *arg, const struct phx_ctl_call *call, int code)
 {
 	(void)arg;
@@ -99,6 +132,7 @@ static const struct phx_ctl_binding bindings[] = {
 	{"app.detach", handle_detach},
 	{"mem.get", handle_mem},
 	{"stats.get", handle_stats},
+	{"event.subscribe", handle_subscribe},
 	{NULL, NULL},
 };
 
@@ -855,6 +889,91 @@ static void client_lost_connection_ends_its_requests(void **state)
 	json_decref(params);
 }
 
+static void expect_left(int fd, int left)
+{
+	json_t *json = read_json(fd);
+
+	assert_int_equal(json_integer_value(json_object_get(json, "left")), left);
+	json_decref(json);
+}
+
+#define SUBSCRIBE(params)                                                                          \
+	"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"event.subscribe\",\"params\":{" params "}}"
+
+static void notifications_follow_the_answer(void **state)
+{
+	struct phx_ctl_server_options o = default_options();
+	int fd;
+
+	(void)state;
+	start(&o);
+	fd = dial();
+	put(fd, SUBSCRIBE("\"since_seq\":2,\"types\":[\"x\"]"));
+	run_server();
+	assert_int_equal(t.left, 2);
+	phx_ctl_call_reply(t.held[0], json_object());
+	t.held_count = 0;
+	expect_id(fd, 1);
+	expect_left(fd, 2);
+	expect_left(fd, 1);
+	t.left = 1;
+	phx_ctl_server_wake(t.server);
+	expect_left(fd, 1);
+	put(fd, LIST(7));
+	expect_id(fd, 7);
+	// One who only listens may stop talking.
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	run_server();
+	t.left = 1;
+	phx_ctl_server_wake(t.server);
+	expect_left(fd, 1);
+	phx_ctl_stream_end(t.stream);
+	phx_ctl_server_wake(t.server);
+	expect_end(fd);
+	assert_int_equal(t.ended, 1);
+	close(fd);
+}
+
+static void streams_end_with_their_connection_and_are_limited(void **state)
+{
+	struct phx_ctl_server_options o = default_options();
+	int fd;
+
+	(void)state;
+	start(&o);
+	fd = dial();
+	for (int i = 0; i < PHX_LIMIT_JSON_STREAMS; i++) {
+		put(fd, SUBSCRIBE(""));
+		expect_id(fd, 1);
+	}
+	put(fd, SUBSCRIBE(""));
+	expect_code(fd, PHX_RESOURCE_EXHAUSTED);
+	close(fd);
+	wait_clients(0);
+	assert_int_equal(t.ended, PHX_LIMIT_JSON_STREAMS);
+}
+
+// Nothing is made for a client who does not read, beyond what fills the buffers.
+static void subscriber_who_does_not_read_is_dropped(void **state)
+{
+	struct phx_ctl_server_options o = default_options();
+	struct phx_ctl_server_stats stats;
+	int fd;
+
+	(void)state;
+	o.stall_ns = 50 * PHX_NS_PER_MS;
+	start(&o);
+	fd = dial();
+	put(fd, SUBSCRIBE("\"since_seq\":1000000"));
+	expect_id(fd, 1);
+	wait_clients(0);
+	phx_ctl_server_stats(t.server, &stats);
+	assert_int_equal(stats.stalled_total, 1);
+	assert_in_range(t.left, 900000, 999999);
+	assert_int_equal(t.ended, 1);
+	close(fd);
+}
+
 static void create_unknown_binding_is_refused(void **state)
 {
 	static const struct phx_ctl_binding bad[] = {{"no.method", handle_list}, {NULL, NULL}};
@@ -896,6 +1015,9 @@ int main(void)
 		T(foreign_uid_has_the_lowest_role),
 		T(client_request_is_answered_or_times_out),
 		T(client_lost_connection_ends_its_requests),
+		T(notifications_follow_the_answer),
+		T(streams_end_with_their_connection_and_are_limited),
+		T(subscriber_who_does_not_read_is_dropped),
 		T(create_unknown_binding_is_refused),
 	};
 

@@ -42,6 +42,8 @@ struct phx_ctl_client {
 	size_t out_pos, out_len, out_size;
 	struct phx_list requests; // in order of sending
 	json_int_t next_id;
+	phx_ctl_notify_fn notify; // NULL: nobody listens
+	void *notify_arg;
 };
 
 static int watch(int epoll_fd, int fd)
@@ -131,6 +133,12 @@ void phx_ctl_client_destroy(struct phx_ctl_client *c)
 int phx_ctl_client_fd(const struct phx_ctl_client *c)
 {
 	return c->epoll_fd;
+}
+
+void phx_ctl_client_on_notify(struct phx_ctl_client *c, phx_ctl_notify_fn notify, void *arg)
+{
+	c->notify = notify;
+	c->notify_arg = arg;
 }
 
 int phx_ctl_client_peer_uid(const struct phx_ctl_client *c, uint32_t *out_uid)
@@ -258,12 +266,18 @@ static struct request *find_request(struct phx_ctl_client *c, json_t *id)
 // One answer. An error without id (the server hangs up on us) ends the oldest request.
 static int handle_message(struct phx_ctl_client *c, json_t *message)
 {
+	const char *method = json_string_value(json_object_get(message, "method"));
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
 	json_t *id = json_object_get(message, "id");
 	json_t *result = json_object_get(message, "result");
 	json_t *error = json_object_get(message, "error");
 	struct request *r = find_request(c, id);
 
+	if (method != NULL && id == NULL && result == NULL && error == NULL) {
+		if (c->notify != NULL)
+			c->notify(c->notify_arg, method, json_object_get(message, "params"));
+		return 0;
+	}
 	if ((result == NULL) == (error == NULL))
 		return -EPROTO;
 	if (r == NULL && json_is_null(id) && error != NULL && !phx_list_empty(&c->requests))
@@ -428,4 +442,13 @@ int phx_ctl_client_call(struct phx_ctl_client *c, const char *method, json_t *pa
 	if (call.ending == -ETIMEDOUT || call.ending == -EPROTO || call.ending == -EINTR)
 		return call.ending;
 	return -ECONNRESET;
+}
+
+int phx_ctl_client_wait(struct phx_ctl_client *c, const sigset_t *sigmask)
+{
+	struct pollfd p = {.fd = c->epoll_fd, .events = POLLIN};
+
+	if (ppoll(&p, 1, NULL, sigmask) < 0)
+		return -errno;
+	return phx_ctl_client_process(c);
 }

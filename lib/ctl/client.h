@@ -16,6 +16,10 @@ struct phx_ctl_client;
 // PHX_CTL_INTERNAL (the answer is malformed). Never called from within _send.
 typedef void (*phx_ctl_done_fn)(void *arg, json_t *result, const struct phx_ctl_error *e);
 
+// The server tells something that was not asked for: a notification. params is borrowed, an
+// object or NULL. Never called from within _send.
+typedef void (*phx_ctl_notify_fn)(void *arg, const char *method, json_t *params);
+
 // Connect. 0; -ENOENT, -ECONNREFUSED, -EACCES, -EAGAIN (backlog full), other -errno.
 int phx_ctl_client_open(const char *path, struct phx_ctl_client **out_client);
 
@@ -24,6 +28,9 @@ void phx_ctl_client_destroy(struct phx_ctl_client *c);
 
 // Readable when _process has work, timeouts included. Owned by the client.
 int phx_ctl_client_fd(const struct phx_ctl_client *c);
+
+// Be told of notifications from now on; without (NULL) they are dropped.
+void phx_ctl_client_on_notify(struct phx_ctl_client *c, phx_ctl_notify_fn notify, void *arg);
 
 // Send a request; params (object or NULL) is borrowed. done is called exactly once.
 // 0, -ENOMEM (done is not called), -ENOTCONN after the connection was lost.
@@ -44,3 +51,7 @@ int phx_ctl_client_peer_uid(const struct phx_ctl_client *c, uint32_t *out_uid);
 // set as well. -EINTR: a signal came.
 int phx_ctl_client_call(struct phx_ctl_client *c, const char *method, json_t *params,
 	uint64_t timeout_ns, const sigset_t *sigmask, json_t **out_result, struct phx_ctl_error *e);
+
+// Wait once for what the server sends and handle it; *sigmask as for _call. 0; -EINTR: a signal
+// came; what _process returns.
+int phx_ctl_client_wait(struct phx_ctl_client *c, const sigset_t *sigmask);

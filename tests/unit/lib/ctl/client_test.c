@@ -111,6 +111,42 @@ static void call_result_then_error_each_says_which(void **state)
 	bed_close(&b);
 }
 
+static void note(void *arg, const char *method, json_t *params)
+{
+	unsigned *sum = arg;
+
+	assert_string_equal(method, "event");
+	*sum += (unsigned)json_integer_value(json_object_get(params, "seq"));
+}
+
+static void notifications_come_beside_answers(void **state)
+{
+	static const char *const answers[] = {
+		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":1}}\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
+		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":20}}\n",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":300}}\n"
+		"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"event\"}\n",
+	};
+	unsigned sum = 0;
+	struct bed b;
+
+	(void)state;
+	bed_open(&b, answers, 3);
+	phx_ctl_client_on_notify(b.client, note, &sum);
+	assert_int_equal(call(&b, LONG_NS, NULL), 0);
+	while (sum < 21)
+		assert_int_equal(phx_ctl_client_wait(b.client, NULL), 0);
+	assert_int_equal(sum, 21);
+	phx_ctl_client_on_notify(b.client, NULL, NULL); // dropped from now on
+	assert_int_equal(call(&b, LONG_NS, NULL), 0);
+	assert_int_equal(sum, 21);
+	assert_int_equal(call(&b, LONG_NS, NULL), -ECONNRESET); // none has an answer
+	assert_int_equal(phx_ctl_client_wait(b.client, NULL), -ECONNRESET);
+	bed_close(&b);
+}
+
 static void call_without_answer_times_out_and_the_next_works(void **state)
 {
 	static const char *const answers[] = {
@@ -181,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(call_result_then_error_each_says_which),
+		cmocka_unit_test(notifications_come_beside_answers),
 		cmocka_unit_test(call_without_answer_times_out_and_the_next_works),
 		cmocka_unit_test(call_ended_by_hang_up_is_connreset),
 		cmocka_unit_test(call_answered_with_rubbish_is_proto),

@@ -4,6 +4,7 @@
 
 #include "cli/doctor.h"
 #include "cli/local.h"
+#include "cli/monitor.h"
 #include "cli/top.h"
 
 #include <string.h>
@@ -50,6 +51,8 @@ static int run_local(struct cli *cli, const struct local *local, const struct wo
 	switch (local->id) {
 	case LOCAL_DOCTOR:
 		return doctor_run(cli, &arguments);
+	case LOCAL_MONITOR:
+		return monitor_run(cli, &arguments);
 	case LOCAL_TOP:
 		return top_run(cli, &arguments);
 	}

@@ -21,6 +21,19 @@ static const struct local locals[] = {
 			"example: phoenix-cli doctor\n",
 	},
 	{
+		.id = LOCAL_MONITOR,
+		.name = "monitor",
+		.summary = "what happens, as it happens",
+		.help = "phoenix-cli monitor [-n COUNT] [TYPE]...\n"
+			"  -n COUNT    stop after COUNT events\n"
+			"  TYPE        app.attached, link.*, ...; all without\n"
+			"  One line for each event, with -j one JSON document: {seq, at, type, "
+			"object,\n"
+			"  detail}. event.lost tells how many were lost because the reader was too "
+			"slow.\n"
+			"example: phoenix-cli -j monitor 'app.*' listener.added\n",
+	},
+	{
 		.id = LOCAL_TOP,
 		.name = "top",
 		.summary = "lcores, engines, applications and methods with their rates",

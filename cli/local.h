@@ -7,6 +7,7 @@
 
 enum local_id {
 	LOCAL_DOCTOR,
+	LOCAL_MONITOR,
 	LOCAL_TOP,
 };
 

@@ -16,6 +16,7 @@
 const char options_help[] =
 	"usage: phoenix-cli [options] NOUN [VERB] [NAME] [KEY VALUE | KEY=VALUE]...\n"
 	"       phoenix-cli [options] doctor\n"
+	"       phoenix-cli [options] monitor [-n COUNT] [TYPE]...\n"
 	"       phoenix-cli [options] top [-n COUNT] [-d SECONDS]\n"
 	"       phoenix-cli [options] rpc METHOD [JSON]\n"
 	"       phoenix-cli [options] -f FILE\n"
@@ -213,10 +214,13 @@ static int add_word(struct parse *p, struct words *w, const char *word)
 	return words_add(w, word, strlen(word)) == 0 ? 0 : fail(p, "out of memory", "");
 }
 
-// `top` has options of its own.
+// `top` and `monitor` have options of their own.
 static bool is_word(const struct words *w, int c)
 {
-	return (c == 'n' || c == 'd') && w->count > 0 && strcmp(w->items[0], "top") == 0;
+	const char *command = w->count > 0 ? w->items[0] : "";
+
+	return ((c == 'n' || c == 'd') && strcmp(command, "top") == 0) ||
+	       (c == 'n' && strcmp(command, "monitor") == 0);
 }
 
 enum options_result options_parse(int argc, char **argv, struct options *out_options,

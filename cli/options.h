@@ -28,7 +28,7 @@ enum options_result {
 
 // Parse argv and the environment: a flag wins over a variable, a variable over a default.
 // Options may stand anywhere before "--". Appends the words of the command to w; -n and -d
-// behind `top` are words.
+// behind `top`, and -n behind `monitor`, are words.
 enum options_result options_parse(int argc, char **argv, struct options *out_options,
 	struct words *w, char *why, size_t why_size);
 

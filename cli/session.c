@@ -146,35 +146,101 @@ static uint64_t timeout_of(const struct session *s, json_t *params)
 
 // SIGINT is blocked except while waiting, so that none is lost in between; a SIGINT that was
 // ignored stays ignored.
-int session_call(struct session *s, const char *method, json_t *params, json_t **out_result,
-	struct phx_ctl_error *e)
+struct guard {
+	struct sigaction before;
+	sigset_t mask, wait_mask;
+};
+
+static void guard_begin(struct guard *g)
 {
-	struct sigaction handler = {.sa_handler = on_interrupt}, before;
-	sigset_t block, mask, wait_mask;
+	struct sigaction handler = {.sa_handler = on_interrupt};
+	sigset_t block;
+
+	atomic_store_explicit(&interrupted, false, memory_order_relaxed);
+	(void)sigemptyset(&block); // none of these can fail with valid arguments
+	(void)sigaddset(&block, SIGINT);
+	(void)sigprocmask(SIG_BLOCK, &block, &g->mask);
+	g->wait_mask = g->mask;
+	(void)sigdelset(&g->wait_mask, SIGINT);
+	(void)sigaction(SIGINT, NULL, &g->before);
+	if (g->before.sa_handler != SIG_IGN)
+		(void)sigaction(SIGINT, &handler, NULL);
+}
+
+static void guard_end(const struct guard *g)
+{
+	(void)sigaction(SIGINT, &g->before, NULL);
+	(void)sigprocmask(SIG_SETMASK, &g->mask, NULL);
+}
+
+static int call_guarded(struct session *s, const struct guard *g, const char *method,
+	json_t *params, json_t **out_result, struct phx_ctl_error *e)
+{
 	int rc, code = CLI_DONE;
 
 	if (s->options->show_request)
 		show_request(method, params);
-	atomic_store_explicit(&interrupted, false, memory_order_relaxed);
-	(void)sigemptyset(&block); // none of these can fail with valid arguments
-	(void)sigaddset(&block, SIGINT);
-	(void)sigprocmask(SIG_BLOCK, &block, &mask);
-	wait_mask = mask;
-	(void)sigdelset(&wait_mask, SIGINT);
-	(void)sigaction(SIGINT, NULL, &before);
-	if (before.sa_handler != SIG_IGN)
-		(void)sigaction(SIGINT, &handler, NULL);
-
 	if (s->client == NULL)
-		code = connect_server(s, &wait_mask, e);
-	if (code == CLI_DONE) {
-		rc = phx_ctl_client_call(s->client, method, params, timeout_of(s, params),
-			&wait_mask, out_result, e);
-		code = call_exit_code(s, rc, e);
-	}
-	(void)sigaction(SIGINT, &before, NULL);
-	(void)sigprocmask(SIG_SETMASK, &mask, NULL);
+		code = connect_server(s, &g->wait_mask, e);
+	if (code != CLI_DONE)
+		return code;
+	rc = phx_ctl_client_call(
+		s->client, method, params, timeout_of(s, params), &g->wait_mask, out_result, e);
+	return call_exit_code(s, rc, e);
+}
+
+int session_call(struct session *s, const char *method, json_t *params, json_t **out_result,
+	struct phx_ctl_error *e)
+{
+	struct guard g;
+	int code;
+
+	guard_begin(&g);
+	code = call_guarded(s, &g, method, params, out_result, e);
+	guard_end(&g);
 	return code;
+}
+
+struct stream {
+	session_notify_fn notify;
+	void *arg;
+	bool over;
+};
+
+static void on_notify(void *arg, const char *method, json_t *params)
+{
+	struct stream *stream = arg;
+
+	if (!stream->over)
+		stream->over = !stream->notify(stream->arg, method, params);
+}
+
+int session_stream(struct session *s, const char *method, json_t *params, session_notify_fn notify,
+	void *arg, struct phx_ctl_error *e)
+{
+	struct stream stream = {notify, arg, false};
+	json_t *result = NULL;
+	struct guard g;
+	int code, rc = 0;
+
+	disconnect(s); // the stream has a connection of its own, and ends with it
+	guard_begin(&g);
+	code = connect_server(s, &g.wait_mask, e);
+	if (code == CLI_DONE) {
+		phx_ctl_client_on_notify(s->client, on_notify, &stream);
+		code = call_guarded(s, &g, method, params, &result, e);
+	}
+	while (code == CLI_DONE && !stream.over && rc == 0)
+		rc = phx_ctl_client_wait(s->client, &g.wait_mask);
+	guard_end(&g);
+	json_decref(result);
+	disconnect(s);
+	if (code != CLI_DONE || stream.over)
+		return code;
+	if (rc == -EINTR)
+		return fail_interrupted(e);
+	(void)phx_ctl_error_set(e, PHX_UNAVAILABLE, "the connection was lost");
+	return CLI_LOCAL;
 }
 
 json_int_t session_forward_ms(const struct session *s)

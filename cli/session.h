@@ -36,6 +36,14 @@ void session_fini(struct session *s);
 int session_call(struct session *s, const char *method, json_t *params, json_t **out_result,
 	struct phx_ctl_error *e);
 
+// Told of each notification (params borrowed). False: no more.
+typedef bool (*session_notify_fn)(void *arg, const char *method, json_t *params);
+
+// Send a request and then take notifications until notify returns false. CLI_DONE, CLI_INTERRUPTED
+// after ^C, else the exit code; e is set unless it is CLI_DONE.
+int session_stream(struct session *s, const char *method, json_t *params, session_notify_fn notify,
+	void *arg, struct phx_ctl_error *e);
+
 // The rows of a list method (struct phx_ctl_method), for completion: asked quietly and for at
 // most 200 ms altogether. New reference, NULL without an answer. arg is a struct session.
 json_t *session_rows(void *arg, const struct phx_ctl_method *list);

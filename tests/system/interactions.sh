@@ -3,7 +3,7 @@
 # What an operator does in a day, against a host that carries calls: the fifteen interactions of
 # the guide. Those that need a terminal are in interactions.py. Not here, because nothing is
 # behind them yet: 8 shadow mode of policies, 9 policy test, 10 upgrade of an engine under load,
-# 14 trace of sampled calls; of 15 the stream of events.
+# 14 trace of sampled calls.
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -131,6 +131,38 @@ echo "- 15: without our tools"
 echo '{"jsonrpc":"2.0","id":1,"method":"lcore.list"}' | nc -U -q1 "$rundir/control.sock" >"$scratch/out"
 is '.id == 1 and (.result.lcores | length > 1)'
 
+echo "- 15: events, as they happen"
+env --default-signal=INT "$cli" -j monitor 'config.*' app.detached >"$scratch/events" 2>"$scratch/events.err" &
+pid[monitor]=$!
+# It is subscribed when it sees what happens; before that nothing is lost but for the test.
+n=0
+seen() {
+	n=$((n + 1))
+	"$cli" -q peer add "ev$n" network 10.9.0.0/16
+	[ -s "$scratch/events" ]
+}
+wait_for 10 seen
+expect 0 app detach "$("$cli" -j app list | jq -r '.[-1].app')"
+wait_for 10 grep -q app.detached "$scratch/events"
+stop monitor INT
+[ "$status" = 130 ] || fail "monitor and ^C: $status"
+[ ! -s "$scratch/events.err" ] || fail "monitor: $(cat "$scratch/events.err")"
+jq -es 'all(.[]; .seq and .at and .object and (.type | test("^(config\\.|app.detached$)"))
+	and (has("subscription") | not))' "$scratch/events" >/dev/null || fail "$(cat "$scratch/events")"
+"$cli" monitor -n 1 >"$scratch/out" &
+pid[monitor]=$!
+one() {
+	n=$((n + 1))
+	"$cli" -q peer add "ev$n" network 10.9.0.0/16
+	gone "${pid[monitor]}"
+}
+wait_for 10 one
+stop monitor
+[ "$status" = 0 ] && [ "$(wc -l <"$scratch/out")" = 1 ] || fail "monitor -n 1: $status $(cat "$scratch/out")"
+expect 2 monitor -n
+expect 2 monitor -n 0
+expect 2 -j monitor 'a b'
+
 echo "- a dataplane that does not answer in time, and one that is gone"
 kill -STOP "${pid[dataplane]}"
 expect 68 -t 300ms app list
@@ -140,6 +172,15 @@ stop client
 stop server
 stop dataplane
 expect 78 top -n 1
+"$cli" monitor 'none.*' 2>"$scratch/err" &
+pid[monitor]=$!
+connected() { ss -xp 2>/dev/null | grep -q "pid=${pid[monitor]},"; }
+[ -z "$(command -v ss)" ] || wait_for 10 connected
 stop controlplane
+status=0
+wait "${pid[monitor]}" || status=$?
+unset 'pid[monitor]'
+# Lost, or not even connected yet.
+[ "$status" = 1 ] || [ "$status" = 3 ] || fail "monitor and a lost control plane: $status"
 expect 3 top -n 1
 echo passed

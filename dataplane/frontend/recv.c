@@ -52,21 +52,33 @@ static bool recv_try(struct session *session, uint32_t total, bool is_reply, uin
 	return recv_alloc(session, total, out_offset) == 0;
 }
 
+static unsigned recv_serve_kind(struct session *session, int kind)
+{
+	struct phx_list *n;
+	unsigned served = 0;
+
+	while ((n = phx_list_first(&session->recv_waiters[kind])) != NULL) {
+		struct recv_waiter *w = phx_list_entry(n, struct recv_waiter, node);
+		uint32_t offset;
+
+		if (!recv_try(session, w->total, w->is_reply, &offset))
+			break;
+		session_recv_cancel(w);
+		w->fn(w, offset, PHX_REASON_NONE);
+		served++;
+	}
+	return served;
+}
+
 void recv_serve(struct session *session)
 {
-	for (int kind = WAIT_REPLY; kind >= WAIT_REQUEST; kind--) {
-		struct phx_list *n;
-
-		while ((n = phx_list_first(&session->recv_waiters[kind])) != NULL) {
-			struct recv_waiter *w = phx_list_entry(n, struct recv_waiter, node);
-			uint32_t offset;
-
-			if (!recv_try(session, w->total, w->is_reply, &offset))
-				break;
-			session_recv_cancel(w);
-			w->fn(w, offset, PHX_REASON_NONE);
-		}
-	}
+	// Who is served may give its room back at once: the loop goes on, not a deeper call.
+	if (session->recv_serving)
+		return;
+	session->recv_serving = true;
+	while (recv_serve_kind(session, WAIT_REPLY) + recv_serve_kind(session, WAIT_REQUEST) != 0)
+		;
+	session->recv_serving = false;
 }
 
 static void recv_timeout(struct worker *worker, struct timer *timer)

@@ -125,6 +125,7 @@ struct session {
 	uint64_t recv_used;
 	bool region_wanted;
 	struct phx_list recv_waiters[2]; // requests, replies
+	bool recv_serving;
 	struct lent_block *lent;
 	uint32_t lent_size, lent_free;
 	struct session_queue *queues[PHX_LIMIT_QUEUES_MAX];

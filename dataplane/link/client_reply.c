@@ -178,7 +178,8 @@ static void grant_send(struct call *call)
 	};
 
 	incoming_granted(&call->in, call->session);
-	link_send(path->link, &f, NULL, 0);
+	if (path->link != NULL) // else it is lost, and the call will end with it
+		link_send(path->link, &f, NULL, 0);
 }
 
 static PHX_COLD void reply_refused(struct call *call, enum phx_reason reason)

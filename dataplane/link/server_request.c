@@ -193,9 +193,13 @@ static void request_grant(struct rcall *r)
 static void request_room(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason)
 {
 	struct rcall *r = phx_container_of(waiter, struct rcall, in.waiter);
+	int rc = offset == 0 ? -ENOMEM : incoming_room(&r->in, r->session, offset);
 
 	(void)reason;
-	if (offset == 0 || incoming_room(&r->in, r->session, offset) != 0)
+	// The link is lost and its requests end one by one: the room of one comes to the next.
+	if (r->rchannel == NULL || r->rchannel->link == NULL)
+		return;
+	if (rc != 0)
 		rcall_bad(r, -ENOMEM);
 	else
 		request_grant(r);

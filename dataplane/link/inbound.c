@@ -135,6 +135,25 @@ static void refuse(struct listener *l, int fd, enum phx_code code, const char *t
 	l->refused++;
 }
 
+// The oldest connection that has said no hello makes room, else the oldest without its other lane.
+static void make_room(struct host *host)
+{
+	struct inbound *oldest = NULL;
+	struct phx_list *n;
+
+	phx_list_for_each (n, &host->inbound) {
+		struct inbound *in = phx_list_entry(n, struct inbound, node);
+
+		if (oldest == NULL || (oldest->answered && !in->answered))
+			oldest = in;
+	}
+	if (oldest == NULL)
+		return;
+	phx_log_warn("listener", "%s: too many connections without a link (%d), one was dropped",
+		oldest->listener, HOST_INBOUND_MAX);
+	inbound_free(oldest);
+}
+
 static void accepted(struct listener *l, int take_fd, const struct sockaddr_storage *from)
 {
 	struct host *host = l->host;
@@ -149,11 +168,11 @@ static void accepted(struct listener *l, int take_fd, const struct sockaddr_stor
 		refuse(l, take_fd, PHX_PERMISSION_DENIED, "not an admitted peer of this listener");
 		return;
 	}
-	in = host->inbound_count < HOST_INBOUND_MAX ? calloc(1, sizeof(*in)) : NULL;
+	if (host->inbound_count >= HOST_INBOUND_MAX)
+		make_room(host);
+	in = calloc(1, sizeof(*in));
 	if (in == NULL) {
-		phx_log_warn("listener", "%s: %s: too many connections without a link (%d)",
-			l->name, text, HOST_INBOUND_MAX);
-		refuse(l, take_fd, PHX_RESOURCE_EXHAUSTED, "too many connections without a link");
+		refuse(l, take_fd, PHX_RESOURCE_EXHAUSTED, "no memory for a connection");
 		return;
 	}
 	in->host = host;

@@ -5,6 +5,7 @@
 #include "lib/base/log.h"
 
 #include <stdlib.h>
+#include <sys/random.h>
 
 #define LINK_PINGS_MISSED_MAX 3
 #define BACKLOG_FRAMES_MAX    4096
@@ -73,6 +74,9 @@ int link_table_create(struct worker *worker)
 	phx_list_init(&table->links);
 	phx_list_init(&table->peers);
 	phx_list_init(&table->orphans);
+	// Zero without entropy: then only as good as the hash.
+	if (getrandom(&table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
+		table->seed = 0;
 	phx_list_init(&table->busy);
 	phx_list_init(&table->chunks);
 	worker->link_layer = table;

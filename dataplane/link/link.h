@@ -22,7 +22,11 @@
 #define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
 #define LINK_ELSEWHERE_NS UINT64_C(1000000000)	// to wait for a path to where a service is
 #define LINK_GRANT_NS	  UINT64_C(5000000000)	// a grant without progress for so long expires
-#define LINK_ORPHAN_NS	  UINT64_C(2000000000)	// a lost channel's history is kept this long
+// What peers may make this worker keep: channels, histories of lost ones, subscriptions.
+#define LINK_CHANNELS_MAX      65536u // of all links; one link has half of them at most
+#define LINK_ORPHANS_MAX       8192u
+#define LINK_SUBSCRIPTIONS_MAX (UINT64_C(256) << 20) // bytes; one link a sixteenth at most
+#define LINK_ORPHAN_NS	       UINT64_C(2000000000)  // a lost channel's history is kept this long
 
 struct link {
 	struct phx_list node; // of the table's links
@@ -48,6 +52,7 @@ struct link {
 	struct phx_list bulk;	 // struct outgoing, granted, round robin
 	struct phx_list backlog; // struct backlog_frame: small lane said -EAGAIN
 	uint32_t backlog_count, rchannel_count;
+	uint64_t subscription_bytes; // of its channels
 	struct phx_list busy_node;
 	struct phx_list replies; // struct rcall.node: small lane said -EAGAIN
 	bool bulk_blocked, small_blocked;
@@ -158,6 +163,7 @@ struct subscription {
 #define RCHANNEL_BUCKETS 64
 struct rchannel {
 	struct phx_list node; // of the link, or of the table's orphans
+	struct link_table *table;
 	struct phx_list bucket;
 	struct link *link; // NULL = orphan
 	uint64_t id;
@@ -191,8 +197,12 @@ struct link_table {
 	struct phx_list links;
 	struct phx_list peers;
 	struct phx_list orphans;
-	struct peer_links *local; // peer 0
-	uint32_t round;		  // instance round robin
+	uint32_t orphan_count;
+	uint32_t rchannel_count;     // of all links, orphans included
+	uint64_t subscription_bytes; // of all links
+	uint64_t seed;		     // of the buckets: peers choose the ids
+	struct peer_links *local;    // peer 0
+	uint32_t round;		     // instance round robin
 };
 
 // ---- control, through posted commands, on the worker's thread ----

@@ -6,9 +6,16 @@
 
 #include "lib/base/hash.h"
 
+struct phx_list *rchannel_bucket(struct link *link, uint64_t id)
+{
+	uint64_t seed = link_table(link->worker)->seed;
+
+	return &link->rchannel_bucket[phx_mix64(id ^ seed) % LINK_BUCKETS];
+}
+
 struct rchannel *rchannel_find(struct link *link, uint64_t id)
 {
-	struct phx_list *head = &link->rchannel_bucket[phx_mix64(id) % LINK_BUCKETS], *n;
+	struct phx_list *head = rchannel_bucket(link, id), *n;
 
 	phx_list_for_each (n, head) {
 		struct rchannel *rc = phx_list_entry(n, struct rchannel, bucket);

@@ -5,6 +5,7 @@
 
 #include "dataplane/link/link.h"
 
+struct phx_list *rchannel_bucket(struct link *link, uint64_t id);
 struct rchannel *rchannel_find(struct link *link, uint64_t id);
 struct rcall *rcall_find(struct rchannel *rc, uint64_t sequence);
 // A call is over: its credit goes back, told in steps of half a window.

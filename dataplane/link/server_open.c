@@ -3,8 +3,6 @@
 // that a new link can tell what was accepted. Worker thread.
 #include "dataplane/link/server.h"
 
-#include "lib/base/hash.h"
-
 #include <stdlib.h>
 
 void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
@@ -40,6 +38,7 @@ static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f
 			memcmp(rc->uuid, link->peer_uuid, sizeof(rc->uuid)) == 0) {
 			timer_stop(&link->worker->timers, &rc->expiry);
 			phx_list_del(n);
+			table->orphan_count--;
 			return rc;
 		}
 	}
@@ -78,6 +77,8 @@ static struct rchannel *rchannel_create(struct link *link, const struct phx_fram
 
 	if (rc == NULL)
 		return NULL;
+	rc->table = link_table(link->worker);
+	rc->table->rchannel_count++;
 	rc->id = f->channel;
 	memcpy(rc->uuid, link->peer_uuid, sizeof(rc->uuid));
 	timer_init(&rc->expiry);
@@ -101,7 +102,8 @@ int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *r
 		*reason = PHX_REASON_W_STATE;
 		return -EPROTO;
 	}
-	if (link->rchannel_count >= PHX_LIMIT_CHANNELS_MAX * 16) {
+	if (link->rchannel_count >= LINK_CHANNELS_MAX / 2 ||
+		link_table(link->worker)->rchannel_count >= LINK_CHANNELS_MAX) {
 		server_refuse(link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,
 			"too many channels at the peer");
 		return 0;
@@ -125,7 +127,7 @@ int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *r
 	rc->bytes = rc->bytes_done = 0;
 	link->rchannel_count++;
 	phx_list_add_tail(&link->rchannels, &rc->node);
-	phx_list_add_tail(&link->rchannel_bucket[phx_mix64(rc->id) % LINK_BUCKETS], &rc->bucket);
+	phx_list_add_tail(rchannel_bucket(link, rc->id), &rc->bucket);
 	opened.sequence = rc->accepted;
 	opened.limit = (uint32_t)(rc->completed + LINK_WINDOW_CALLS - rc->accepted);
 	opened.arg = LINK_WINDOW_BYTES;
@@ -161,27 +163,43 @@ void rchannel_free(struct rchannel *rc)
 	rchannel_unsubscribe(rc);
 	phx_list_del(&rc->node);
 	phx_list_del(&rc->bucket);
+	rc->table->rchannel_count--;
 	free(rc);
 }
 
 // ---- loss ----
 
+static void orphan_free(struct rchannel *rc)
+{
+	timer_stop(&rc->table->worker->timers, &rc->expiry);
+	rc->table->orphan_count--;
+	rchannel_free(rc);
+}
+
 static void orphan_expired(struct worker *worker, struct timer *timer)
 {
 	(void)worker;
-	rchannel_free(phx_container_of(timer, struct rchannel, expiry));
+	orphan_free(phx_container_of(timer, struct rchannel, expiry));
+}
+
+// The oldest histories go first when there are too many: what is not known any more may have been
+// executed.
+static void orphan_add(struct link_table *table, struct rchannel *rc)
+{
+	if (table->orphan_count >= LINK_ORPHANS_MAX)
+		orphan_free(phx_list_entry(phx_list_first(&table->orphans), struct rchannel, node));
+	phx_list_add_tail(&table->orphans, &rc->node);
+	table->orphan_count++;
+	timer_start(&table->worker->timers, &rc->expiry, table->worker->now_ns + LINK_ORPHAN_NS,
+		orphan_expired);
 }
 
 void rchannel_expire(struct link_table *table)
 {
 	struct phx_list *n;
 
-	while ((n = phx_list_first(&table->orphans)) != NULL) {
-		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
-
-		timer_stop(&table->worker->timers, &rc->expiry);
-		rchannel_free(rc);
-	}
+	while ((n = phx_list_first(&table->orphans)) != NULL)
+		orphan_free(phx_list_entry(n, struct rchannel, node));
 }
 
 void server_lost(struct link *link, enum phx_reason reason)
@@ -203,8 +221,6 @@ void server_lost(struct link *link, enum phx_reason reason)
 		rc->link = NULL;
 		rchannel_end(rc, reason);
 		rchannel_unsubscribe(rc);
-		phx_list_add_tail(&table->orphans, &rc->node);
-		timer_start(&link->worker->timers, &rc->expiry,
-			link->worker->now_ns + LINK_ORPHAN_NS, orphan_expired);
+		orphan_add(table, rc);
 	}
 }

@@ -233,10 +233,13 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 		*reason = PHX_REASON_W_CALLID;
 		return -EPROTO;
 	}
-	if (phx_unlikely(f->sequence > rc->limit_told)) {
+	// Bytes may run over a little: calls that were admitted together count when they are sent.
+	if (phx_unlikely(f->sequence > rc->limit_told ||
+			 rc->bytes > rc->bytes_told + LINK_WINDOW_BYTES / 2)) {
 		*reason = PHX_REASON_W_CREDIT;
 		return -EPROTO;
 	}
+	rc->bytes += f->payload_len;
 	rc->accepted = f->sequence;
 	conn_count(&link->calls_in, 1);
 	if (phx_unlikely((f->flags & PHX_FRAME_F_HALF_CLOSE) == 0 ||

@@ -96,10 +96,21 @@ static void subscription_free(struct subscription *s)
 	free(s);
 }
 
+static uint64_t subscription_bytes(const struct subscription *s)
+{
+	return sizeof(*s) + s->method_count * sizeof(*s->methods);
+}
+
 void rchannel_unsubscribe(struct rchannel *rc)
 {
-	for (uint32_t i = 0; i < rc->subscription_count; i++)
+	for (uint32_t i = 0; i < rc->subscription_count; i++) {
+		uint64_t bytes = subscription_bytes(rc->subscriptions[i]);
+
+		rc->table->subscription_bytes -= bytes;
+		if (rc->link != NULL)
+			rc->link->subscription_bytes -= bytes;
 		subscription_free(rc->subscriptions[i]);
+	}
 	free(rc->subscriptions);
 	rc->subscriptions = NULL;
 	rc->subscription_count = 0;
@@ -174,14 +185,22 @@ static bool subscription_add(struct rchannel *rc, struct subscription *s)
 	}
 	rc->subscriptions[n] = s;
 	rc->subscription_count = n + 1;
+	rc->table->subscription_bytes += subscription_bytes(s);
+	rc->link->subscription_bytes += subscription_bytes(s);
 	return true;
 }
 
 int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason)
 {
-	struct subscription *s = subscription_create(f, iov, n);
+	struct subscription *s;
 
+	if (rc->link->subscription_bytes > LINK_SUBSCRIPTIONS_MAX / 16 ||
+		rc->table->subscription_bytes > LINK_SUBSCRIPTIONS_MAX) {
+		*reason = PHX_REASON_W_CREDIT;
+		return -EPROTO;
+	}
+	s = subscription_create(f, iov, n);
 	if (s == NULL) {
 		*reason = PHX_REASON_W_LENGTH;
 		return -EPROTO;

@@ -46,7 +46,7 @@ struct phx_wire_hello {
 void phx_wire_hello_encode(const struct phx_wire_hello *hello, uint8_t out[PHX_WIRE_HELLO_BYTES]);
 
 // Decode and check PHX_WIRE_HELLO_BYTES of private memory. The name keeps printable ASCII only.
-// 0, or -EPROTO with *out_reason W_MAGIC, W_VERSION (no version in common) or W_STATE (a lane,
-// a count or a reserved byte that cannot be). Any thread.
+// 0, or -EPROTO with *out_reason W_MAGIC, W_VERSION (no version in common) or W_STATE (a lane or
+// a count that cannot be). Reserved bytes are ignored: they are for later versions. Any thread.
 int phx_wire_hello_decode(const uint8_t in[PHX_WIRE_HELLO_BYTES], struct phx_wire_hello *out_hello,
 	enum phx_reason *out_reason);

@@ -31,6 +31,8 @@ struct bed {
 	pid_t bystander;
 	int bystander_in; // closing it ends the bystander
 	int bystander_out;
+	char log[96];		 // what the dataplane says
+	bool may_grow;		 // the bystander's receive heap may, when it is attacked itself
 	struct bed_gauges quiet; // with the bystander alone
 };
 
@@ -48,6 +50,9 @@ int bed_setup(void **state);
 int bed_teardown(void **state);
 
 struct bed_gauges bed_gauges(void);
+void bed_show_log(void);
+// Resident memory of the dataplane, bytes.
+uint64_t bed_resident(void);
 // Wait until everything that attackers had is given back.
 void bed_assert_quiet(void);
 // Test fixture: the dataplane lives and everything is back.
@@ -56,6 +61,9 @@ int bed_after(void **state);
 // main(): finds the programs in argv, runs the tests between setup and teardown.
 int bed_main(
 	int argc, char **argv, const char *group, const struct CMUnitTest *tests, size_t count);
+
+int bed_main_with(int argc, char **argv, const char *group, const struct CMUnitTest *tests,
+	size_t count, CMFixtureFunction setup, CMFixtureFunction teardown);
 
 #define BED_TEST(name) cmocka_unit_test_teardown(name, bed_after)
 

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A peer that lies, over TCP: reliability.md group W. What is wrong before or in the framing ends
+// that connection, what is wrong in a call ends that call, and nobody else notices.
+#include "tests/attack/wire.h"
+
+#include "lib/base/bits.h"
+#include "lib/base/compiler.h"
+#include "lib/base/hash.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static uint64_t random_state = 1;
+static uint8_t body[PHX_FRAME_BODY_MAX];
+
+static uint64_t random_next(void)
+{
+	random_state += UINT64_C(0x9e3779b97f4a7c15);
+	return phx_mix64(random_state);
+}
+
+// ---- before the hello ----
+
+// W-01
+static void strangers_are_shown_the_door(void **state)
+{
+	static const char *const words[] = {"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"\xff\xff\xff\xff\xff\xff\xff\xff", "PHXV", "    "};
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(words); i++) {
+		int fd = wire_connect();
+
+		assert_int_equal(wire_send(fd, words[i], strlen(words[i]), 0), 0);
+		wire_expect_closed(fd);
+		(void)close(fd);
+		wire_expect_logged("W_MAGIC");
+	}
+}
+
+static void rubbish_without_end_is_not_read(void **state)
+{
+	int fd = wire_connect();
+	uint64_t bytes[512];
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(bytes); i++)
+		bytes[i] = random_next();
+	for (int i = 0; i < 10000; i++)
+		if (wire_send(fd, bytes, sizeof(bytes), 0) != 0)
+			break;
+	wire_expect_closed(fd);
+	(void)close(fd);
+}
+
+// W-02 to W-05: a hello with one thing wrong.
+static void hello_with_a_fault_is_refused(void **state)
+{
+	static const struct {
+		unsigned at, size;
+		uint64_t value;
+		bool repair; // the CRC of the header
+		const char *reason;
+	} rows[] = {
+		{4, 1, 0, true, "W_VERSION"}, {4, 1, 2, true, "W_VERSION"},
+		{4, 1, 255, true, "W_VERSION"}, {5, 1, 0, true, "W_STATE"},
+		{5, 1, PHX_FRAME_OPEN, true, "W_STATE"}, {5, 1, 200, true, "W_STATE"},
+		{8, 4, PHX_LIMIT_CHUNK_BYTES + 1, true, "W_LENGTH"},
+		{8, 4, UINT32_MAX, true, "W_LENGTH"}, {8, 4, 0, true, "W_STATE"},
+		{12, 2, PHX_LIMIT_METADATA_BYTES + 1, true, "W_LENGTH"},
+		{14, 2, PHX_LIMIT_STATUS_TEXT_BYTES + 1, true, "W_LENGTH"},
+		{19, 1, 1, true, "W_LENGTH"}, // reserved
+		{34, 2, 1, true, "W_LENGTH"}, {72, 4, 1, true, "W_LENGTH"},
+		{40, 8, 7, false, "W_CRC"}, {80, 4, 0, false, "W_MAGIC"}, // of the hello
+		{84, 2, 9, false, "W_VERSION"},
+		{80 + 40, 1, 7, false, "W_STATE"}, // a lane that is none
+		{80 + 41, 1, 0, false, "W_STATE"}, {80 + 46, 2, 0, false, "W_STATE"}, // no workers
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(rows); i++) {
+		uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+		size_t len = wire_hello(bytes, 1000 + i, 0);
+		int fd = wire_connect();
+
+		for (unsigned k = 0; k < rows[i].size; k++)
+			bytes[rows[i].at + k] = (uint8_t)(rows[i].value >> 8 * k);
+		if (rows[i].repair)
+			phx_le32_store(bytes + 76, phx_crc32c(0, bytes, 76));
+		assert_int_equal(wire_send(fd, bytes, len, 0), 0);
+		wire_expect_closed(fd);
+		(void)close(fd);
+		wire_expect_logged(rows[i].reason);
+	}
+}
+
+// W-05: each bit of the header flipped.
+static void hello_with_any_bit_flipped_makes_no_link(void **state)
+{
+	(void)state;
+	for (unsigned bit = 0; bit<PHX_FRAME_HEADER * 8; bit += bed_rounds(10)> 5 ? 1 : 7) {
+		uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+		size_t len = wire_hello(bytes, 2000 + bit, 0);
+		int fd = wire_connect();
+
+		bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		(void)wire_send(fd, bytes, len, 0);
+		wire_expect_closed(fd);
+		(void)close(fd);
+	}
+}
+
+// W-07: every beginning of a hello.
+static void hello_cut_off_anywhere_leaves_nothing(void **state)
+{
+	uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+	size_t len = wire_hello(bytes, 3000, 0);
+
+	(void)state;
+	for (size_t cut = 0; cut < len; cut++) {
+		int fd = wire_connect();
+
+		assert_int_equal(wire_send(fd, bytes, cut, 0), 0);
+		(void)close(fd);
+	}
+}
+
+// W-08
+static void hello_byte_by_byte_is_understood(void **state)
+{
+	struct wire wire = {.token = 4000};
+	struct phx_frame f;
+
+	(void)state;
+	for (uint8_t lane = 0; lane < PHX_LANE_COUNT; lane++) {
+		uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+		size_t len = wire_hello(bytes, wire.token, lane);
+
+		wire.lane[lane] = wire_connect();
+		assert_int_equal(wire_send(wire.lane[lane], bytes, len, 1), 0);
+		assert_true(wire_expect(wire.lane[lane], PHX_FRAME_HELLO, &f, body));
+	}
+	f = (struct phx_frame){.type = PHX_FRAME_PING, .arg = 77};
+	assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+	assert_true(wire_expect(wire.lane[0], PHX_FRAME_PING, &f, body));
+	assert_int_equal(f.arg, 77);
+	wire_close(&wire);
+}
+
+// W-23: connections that never say hello, and halves of links.
+static void half_links_keep_the_door_open(void **state)
+{
+	static int silent[300], halves[60];
+	struct wire wire;
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(silent); i++)
+		silent[i] = wire_connect();
+	for (size_t i = 0; i < PHX_ARRAY_LEN(halves); i++) {
+		uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+
+		halves[i] = wire_connect();
+		(void)wire_send(halves[i], bytes, wire_hello(bytes, 5000 + i, 1), 0);
+	}
+	wire_open(&wire);
+	wire_close(&wire);
+	for (size_t i = 0; i < PHX_ARRAY_LEN(silent); i++)
+		(void)close(silent[i]);
+	for (size_t i = 0; i < PHX_ARRAY_LEN(halves); i++)
+		(void)close(halves[i]);
+}
+
+// ---- on a link ----
+
+// Frames that end the link.
+static void frame_against_the_rules_ends_the_link(void **state)
+{
+	const struct {
+		struct phx_frame f;
+		const char *reason;
+	} rows[] = {
+		{{.type = PHX_FRAME_HELLO, .channel = 99, .epoch = 1}, "W_STATE"},
+		{{.type = PHX_FRAME_OPEN, .channel = 1}, "W_STATE"},		  // epoch 0
+		{{.type = PHX_FRAME_OPEN, .channel = 99, .epoch = 1}, "W_STATE"}, // twice
+		{{.type = PHX_FRAME_SUBSCRIBE, .channel = 99, .epoch = 1}, "W_LENGTH"},
+		{{.type = PHX_FRAME_SUBSCRIBE, .channel = 99, .epoch = 1, .payload_len = 4},
+			"W_LENGTH"},
+		{{.type = PHX_FRAME_HEADERS, .channel = 99, .epoch = 1, .sequence = 0}, "W_CALLID"},
+		{{.type = PHX_FRAME_HEADERS, .channel = 99, .epoch = 1, .sequence = 2}, "W_CALLID"},
+		{{.type = PHX_FRAME_HEADERS, .channel = 99, .epoch = 1, .sequence = UINT64_MAX},
+			"W_CALLID"},
+		{{.type = PHX_FRAME_HEADERS,
+			 .channel = 99,
+			 .epoch = 1,
+			 .sequence = 1,
+			 .service = 500,
+			 .flags = PHX_FRAME_F_MESSAGE | PHX_FRAME_F_HALF_CLOSE},
+			"W_STATE"},
+		{{.type = PHX_FRAME_SERVICE_UP, .channel = 99, .epoch = 1}, "W_STATE"},
+		{{.type = PHX_FRAME_OPENED, .channel = 99, .epoch = 1}, "W_STATE"},
+		{{.type = PHX_FRAME_CREDIT, .channel = 99, .epoch = 1}, "W_STATE"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < PHX_ARRAY_LEN(rows); i++) {
+		struct wire wire;
+
+		wire_open(&wire);
+		wire_channel(&wire, 99);
+		memset(body, 'x', 64);
+		assert_int_equal(wire_frame(wire.lane[0], &rows[i].f, body), 0);
+		wire_expect_closed(wire.lane[0]);
+		wire_expect_closed(wire.lane[1]);
+		wire_close(&wire);
+		wire_expect_logged(rows[i].reason);
+	}
+}
+
+// W-11, W-13, W-15: frames for nothing are dropped.
+static void frame_for_nothing_is_dropped(void **state)
+{
+	const struct phx_frame rows[] = {
+		{.type = PHX_FRAME_STATUS, .flags = PHX_FRAME_F_REPLY, .channel = 5, .sequence = 9},
+		{.type = PHX_FRAME_CANCEL, .channel = 99, .epoch = 1, .sequence = 1000},
+		{.type = PHX_FRAME_CANCEL, .channel = 77, .epoch = 1, .sequence = 1},
+		{.type = PHX_FRAME_GRANT, .channel = 99, .epoch = 1, .sequence = 1000},
+		{.type = PHX_FRAME_HEADERS, .channel = 98, .epoch = 1, .sequence = 1}, // no channel
+		{.type = PHX_FRAME_HEADERS, .channel = 99, .epoch = 7, .sequence = 1}, // epoch
+		{.type = PHX_FRAME_MESSAGE, .channel = 99, .epoch = 1, .sequence = 1},
+		{.type = PHX_FRAME_PING, .flags = PHX_FRAME_F_REPLY, .arg = 12345},
+		{.type = 200, .flags = PHX_FRAME_F_IGNORABLE},
+	};
+	struct phx_frame f;
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	for (size_t i = 0; i < PHX_ARRAY_LEN(rows); i++) {
+		assert_int_equal(wire_frame(wire.lane[0], &rows[i], NULL), 0);
+		f = (struct phx_frame){.type = PHX_FRAME_PING, .arg = i};
+		assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+		assert_true(wire_expect(wire.lane[0], PHX_FRAME_PING, &f, body));
+	}
+	wire_close(&wire);
+}
+
+static struct phx_frame headers(uint64_t sequence, uint32_t len)
+{
+	return (struct phx_frame){
+		.type = PHX_FRAME_HEADERS,
+		.flags = PHX_FRAME_F_MESSAGE | PHX_FRAME_F_HALF_CLOSE,
+		.channel = 99,
+		.epoch = 1,
+		.sequence = sequence,
+		.arg = UINT64_MAX,
+		.cookie = (uint32_t)sequence,
+		.payload_len = len,
+	};
+}
+
+// D-05, D-11, W-06 over the wire: content that is wrong ends its call, with the link alive.
+static void content_of_anything_ends_that_call_only(void **state)
+{
+	unsigned ok = 0, refused = 0, rounds = bed_rounds(2000);
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	for (uint64_t i = 1; i <= rounds; i++) {
+		struct phx_frame f = headers(i, (uint32_t)(random_next() % 80));
+		uint64_t *words = (uint64_t *)(void *)body;
+
+		for (int w = 0; w < 16; w++)
+			words[w] = random_next() % 2 ? random_next() % 64 : random_next();
+		if (i % 2)
+			f.flags |= PHX_FRAME_F_PROTOBUF;
+		if (i % 8 == 1) { // field 1, a string
+			body[0] = 0x0a;
+			body[1] = 5;
+			f.payload_len = 7;
+			memcpy(body + 2, i % 16 == 1 ? "hello" : "\xff\xfe\xfd\x80\x80", 5);
+		}
+		if (i % 7 == 0) {
+			f.flags |= PHX_FRAME_F_PAYLOAD_CRC;
+			f.payload_crc = (uint32_t)random_next();
+		}
+		if (i % 11 == 0) {
+			f.meta_len = (uint16_t)(random_next() % 40);
+			f.flags &= (uint16_t)~PHX_FRAME_F_PAYLOAD_CRC;
+		}
+		if (i % 13 == 0)
+			f.method = (uint16_t)random_next();
+		assert_int_equal(wire_frame(wire.lane[0], &f, body), 0);
+		assert_true(wire_expect(wire.lane[0], PHX_FRAME_STATUS, &f, body));
+		assert_int_equal(f.sequence, i);
+		ok += f.code == PHX_OK;
+		refused += f.code != PHX_OK;
+	}
+	assert_true(ok > rounds / 40 && refused > rounds / 4);
+	wire_close(&wire);
+}
+
+// W-16: a call again.
+static void call_sent_twice_ends_the_link(void **state)
+{
+	struct phx_frame f = headers(1, 2);
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	f.flags |= PHX_FRAME_F_PROTOBUF;
+	memcpy(body, "\x0a\x00", 2);
+	assert_int_equal(wire_frame(wire.lane[0], &f, body), 0);
+	assert_int_equal(wire_frame(wire.lane[0], &f, body), 0);
+	wire_expect_closed(wire.lane[0]);
+	wire_expect_logged("W_CALLID");
+	wire_close(&wire);
+}
+
+// W-17: more calls than credit; the answers are never read.
+static void calls_beyond_credit_end_the_link(void **state)
+{
+	struct wire wire;
+	int rc = 0;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	for (uint64_t i = 1; rc == 0 && i < 200000; i++) {
+		struct phx_frame f = headers(i, 0);
+
+		f.flags = PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE | PHX_FRAME_F_PROTOBUF;
+		f.limit = 100000; // granted, and then nothing comes
+		rc = wire_frame(wire.lane[0], &f, NULL);
+	}
+	wire_expect_closed(wire.lane[0]);
+	wire_expect_logged("W_CREDIT");
+	wire_close(&wire);
+}
+
+// W-09: chunks that are too many, too far, too late, for nothing.
+static void chunks_of_anything_end_that_call_only(void **state)
+{
+	struct phx_frame f;
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	for (uint64_t i = 1; i <= bed_rounds(50); i++) {
+		f = headers(i, 0);
+		f.flags = PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE | PHX_FRAME_F_PROTOBUF;
+		f.limit = 100000;
+		assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+		assert_true(wire_expect(wire.lane[0], PHX_FRAME_GRANT, &f, body));
+		for (int k = 0; k < 4; k++) {
+			f = (struct phx_frame){.type = PHX_FRAME_MESSAGE,
+				.flags = PHX_FRAME_F_MESSAGE | PHX_FRAME_F_PROTOBUF,
+				.epoch = 1,
+				.channel = 99,
+				.sequence = i,
+				.cookie = (uint32_t)i,
+				.number = 1,
+				.arg = random_next() % 3 == 0 ? random_next()
+							      : random_next() % 120000,
+				.payload_len = (uint32_t)(1 + random_next() % 60000)};
+			assert_int_equal(wire_frame(wire.lane[1], &f, body), 0);
+		}
+		f = (struct phx_frame){
+			.type = PHX_FRAME_CANCEL, .epoch = 1, .channel = 99, .sequence = i};
+		assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+	}
+	f = (struct phx_frame){.type = PHX_FRAME_PING, .arg = 5};
+	assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+	assert_true(wire_expect(wire.lane[0], PHX_FRAME_PING, &f, body));
+	wire_close(&wire);
+}
+
+// A peer's channels and subscriptions cost memory: there is an end to both.
+static void channels_and_subscriptions_have_an_end(void **state)
+{
+	uint64_t before = bed_resident();
+	struct wire wire;
+	int rc = 0;
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		wire_open(&wire);
+		for (uint64_t i = 1; rc == 0 && i <= 20000; i++) {
+			struct phx_frame f = {.type = PHX_FRAME_OPEN, .epoch = 1, .channel = i};
+			char drain[65536];
+
+			rc = wire_frame(wire.lane[0], &f, NULL);
+			f = (struct phx_frame){.type = PHX_FRAME_SUBSCRIBE,
+				.epoch = 1,
+				.channel = i,
+				.payload_len = 4 + 8 * 1000};
+			memset(body, 0, f.payload_len);
+			memcpy(body, "g\0n", 4);
+			rc |= wire_frame(wire.lane[0], &f, body);
+			while (recv(wire.lane[0], drain, sizeof(drain), MSG_DONTWAIT) > 0)
+				;
+		}
+		assert_int_not_equal(rc, 0);
+		wire_close(&wire);
+		rc = 0;
+	}
+	if (bed_rounds(10) == 10)
+		assert_true(bed_resident() < before + (UINT64_C(256) << 20));
+}
+
+// Anything after the hello, with correct checksums.
+static void random_frames_leave_the_dataplane_alone(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < bed_rounds(100); i++) {
+		struct wire wire;
+		int rc = 0;
+
+		wire_open(&wire);
+		if (i % 2)
+			wire_channel(&wire, 99);
+		for (int k = 0; k < 100 && rc == 0; k++) {
+			struct phx_frame f = {
+				.type = (uint8_t)(random_next() % (PHX_FRAME_TYPE_COUNT + 1)),
+				.code = (uint8_t)(random_next() % 20),
+				.flags = (uint16_t)(random_next() & PHX_FRAME_F_KNOWN &
+						    ~PHX_FRAME_F_PAYLOAD_CRC),
+				.epoch = (uint32_t)(random_next() % 3),
+				.service = (uint32_t)(random_next() % 3),
+				.method = (uint16_t)(random_next() % 3),
+				.cookie = (uint32_t)random_next() % 4,
+				.channel = random_next() % 4 ? 99 : random_next() % 3,
+				.sequence = random_next() % 8 ? (uint64_t)k : random_next(),
+				.arg = random_next() % 2 ? random_next() % 1000 : random_next(),
+				.limit = (uint32_t)(random_next() % 2 ? random_next() % 200000
+								      : random_next()),
+				.payload_len = (uint32_t)(random_next() % 100),
+			};
+
+			rc = wire_frame(wire.lane[random_next() % 8 == 0], &f, body);
+		}
+		wire_close(&wire);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		BED_TEST(strangers_are_shown_the_door),
+		BED_TEST(rubbish_without_end_is_not_read),
+		BED_TEST(hello_with_a_fault_is_refused),
+		BED_TEST(hello_with_any_bit_flipped_makes_no_link),
+		BED_TEST(hello_cut_off_anywhere_leaves_nothing),
+		BED_TEST(hello_byte_by_byte_is_understood),
+		BED_TEST(half_links_keep_the_door_open),
+		BED_TEST(frame_against_the_rules_ends_the_link),
+		BED_TEST(frame_for_nothing_is_dropped),
+		BED_TEST(content_of_anything_ends_that_call_only),
+		BED_TEST(call_sent_twice_ends_the_link),
+		BED_TEST(calls_beyond_credit_end_the_link),
+		BED_TEST(chunks_of_anything_end_that_call_only),
+		BED_TEST(channels_and_subscriptions_have_an_end),
+		BED_TEST(random_frames_leave_the_dataplane_alone),
+	};
+
+	return bed_main_with(
+		argc, argv, "wire", tests, PHX_ARRAY_LEN(tests), wire_setup, wire_teardown);
+}

@@ -91,6 +91,7 @@ static void sent_add(struct path *path, struct call *call, uint32_t cookie)
 	path->sent_free = path->sent_next[cookie];
 	path->sent[cookie] = call;
 	path->sent_count++;
+	link_sent(path->link);
 	path->sequence++;
 	call->path = path;
 	call->cookie = cookie;
@@ -106,6 +107,8 @@ static void sent_del(struct call *call)
 	path->sent_next[call->cookie] = path->sent_free;
 	path->sent_free = call->cookie;
 	path->sent_count--;
+	if (phx_likely(path->link != NULL))
+		path->link->inflight--;
 	call->path = NULL;
 }
 

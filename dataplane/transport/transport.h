@@ -60,7 +60,8 @@ struct conn {
 	void *link; // the link layer's
 	struct worker *worker;
 	uint8_t lane;
-	bool payload_crc;					   // negotiated: compute and check
+	bool payload_crc;      // negotiated: compute and check
+	uint32_t flush_frames; // the next write after so many at the latest; 0 = the limit
 	_Atomic uint64_t tx_frames, rx_frames, tx_bytes, rx_bytes; // [worker>ctl]
 	_Atomic uint64_t tx_calls, rx_calls; // send/recv system calls or posts
 	_Atomic uint64_t crc_errors;

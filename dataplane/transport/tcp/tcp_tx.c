@@ -107,6 +107,11 @@ static bool tx_make_room(struct tcp_conn *t, uint32_t len, int iov_count)
 	return tx_has_room(t, len, iov_count);
 }
 
+static uint32_t flush_frames(const struct conn *conn)
+{
+	return conn->flush_frames != 0 ? conn->flush_frames : PHX_LIMIT_FLUSH_FRAMES;
+}
+
 int tcp_send(struct conn *conn, const struct phx_frame *frame, const struct iovec *iov,
 	int iov_count, struct conn_done *done)
 {
@@ -138,7 +143,7 @@ int tcp_send(struct conn *conn, const struct phx_frame *frame, const struct iove
 	t->unflushed_frames++;
 	t->unflushed_bytes += copied;
 	worker_source_dirty(&conn->source);
-	if (phx_unlikely(t->unflushed_frames >= PHX_LIMIT_FLUSH_FRAMES ||
+	if (phx_unlikely(t->unflushed_frames >= flush_frames(conn) ||
 			 t->unflushed_bytes >= PHX_LIMIT_FLUSH_BYTES) &&
 		!t->blocked)
 		(void)tcp_tx_write(t);
@@ -209,6 +214,7 @@ uint64_t tcp_tx_write(struct tcp_conn *t)
 	}
 	t->unflushed_frames = 0;
 	t->unflushed_bytes = 0;
+	t->base.flush_frames = 0;
 	conn_count(&t->base.tx_bytes, t->written - before);
 	return t->written - before;
 }

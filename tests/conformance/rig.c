@@ -109,12 +109,11 @@ static void app_schema(struct rig *rig, struct rig_app *app)
 		chain_session_schema(rig->host, app->session->config.chain_slot, schema), 0);
 }
 
-static void link_make(struct rig *rig)
+void rig_connect(struct rig *rig)
 {
 	struct link_config config = {.id = 1, .local = true, .peer_name = "local"};
 	struct conn *ends[2];
 
-	assert_int_equal(link_table_create(rig->worker), 0);
 	assert_int_equal(local_conn_pair(PHX_LANE_SMALL, ends), 0);
 	for (int i = 0; i < 2; i++) {
 		config.client = i == 0;
@@ -158,7 +157,8 @@ struct rig *rig_create(void)
 	assert_int_equal(policyhost_type_add(rig->host, &probe_policy), 0);
 	assert_int_equal(policyhost_type_add(rig->host, &probe_again_policy), 0);
 	assert_int_equal(policyhost_type_add(rig->host, &watch_policy), 0);
-	link_make(rig);
+	assert_int_equal(link_table_create(rig->worker), 0);
+	rig_connect(rig);
 	app_start(rig, &rig->client, 1);
 	app_start(rig, &rig->server, 2);
 	app_schema(rig, &rig->client);
@@ -184,6 +184,11 @@ void rig_lose_link(struct rig *rig)
 {
 	link_close(rig->links[0], PHX_REASON_W_RESET);
 	rig_settle(rig);
+}
+
+void rig_lose_server_end(struct rig *rig)
+{
+	link_close(rig->links[1], PHX_REASON_W_RESET);
 }
 
 static void app_end(struct rig *rig, struct rig_app *app)

@@ -90,6 +90,7 @@ struct rig_call {
 	const char *meta_key, *meta_value;
 	uint64_t timeout_ns; // 0 = none
 	bool inlined;
+	bool wait;   // for the service to be ready
 	bool again;  // the message that stands at `at` already
 	uint32_t at; // out: where the message lies in the client's heap
 	uint32_t name_at, body_at;
@@ -102,8 +103,12 @@ void rig_cancel(struct rig *rig, uint32_t slot);
 struct rig_done *rig_done(struct rig *rig, uint32_t slot);
 // The server answers request number i (RIG's `quiet`), with text or, code != 0, a bare status.
 void rig_answer(struct rig *rig, uint32_t i, const char *text, unsigned code);
-// The link between the two is lost.
+// The link between the two is lost, noticed first by the client's end.
 void rig_lose_link(struct rig *rig);
+// The same, noticed first by the server's end: what the client still sends is lost with it.
+void rig_lose_server_end(struct rig *rig);
+// A new link between the two.
+void rig_connect(struct rig *rig);
 // Are there 64 of these bytes in a row in what the application can read of its receive heap?
 bool rig_can_read(const struct rig_app *app, char byte);
 // The application dies.

@@ -144,6 +144,7 @@ uint32_t rig_submit(struct rig *rig, struct rig_call *call)
 		.call = slot,
 		.handle = UINT64_C(1000) + slot,
 		.timeout_ns = call->timeout_ns != 0 ? call->timeout_ns : PHX_TIMEOUT_NONE,
+		.flags = call->wait ? PHX_SUB_WAIT_FOR_READY : 0,
 	};
 	size_t meta_len = 0;
 

@@ -25,12 +25,17 @@ struct backlog_frame {
 static unsigned table_poll(struct source *source, struct worker *worker)
 {
 	struct link_table *table = phx_container_of(source, struct link_table, source);
-	struct phx_list *n, *tmp;
 	unsigned work = 0;
+	struct phx_list *n;
 
 	(void)worker;
-	phx_list_for_each_safe (n, tmp, &table->busy) {
-		work += outgoing_pump(phx_list_entry(n, struct link, busy_node));
+	// One chunk of each link in turn, so many in a round for all of them together: what stands
+	// behind them in the round waits no longer the more links there are.
+	while (work < LINK_ROUND_CHUNKS && (n = phx_list_pop(&table->busy)) != NULL) {
+		phx_list_add_tail(&table->busy, n);
+		if (outgoing_pump(phx_list_entry(n, struct link, busy_node)) == 0)
+			break;
+		work++;
 	}
 	return work;
 }

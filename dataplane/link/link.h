@@ -21,6 +21,7 @@
 #define LINK_SINGLE_BYTES PHX_LIMIT_CHUNK_BYTES // larger messages are announced
 #define LINK_RESOLVE_NS	  UINT64_C(100000000)	// to ask a new link what was accepted
 #define LINK_ELSEWHERE_NS UINT64_C(1000000000)	// to wait for a path to where a service is
+#define LINK_ROUND_CHUNKS 2			// of all links of a worker in a round: 128 KiB
 #define LINK_GRANT_NS	  UINT64_C(5000000000)	// a grant without progress for so long expires
 // What peers may make this worker keep: channels, histories of lost ones, subscriptions.
 #define LINK_CHANNELS_MAX      65536u // of all links; one link has half of them at most
@@ -324,6 +325,7 @@ int outgoing_send_whole(struct link *link, const struct phx_frame *f, const stru
 	int n, struct outgoing *out);
 void outgoing_start(struct link *link, struct outgoing *out);
 void outgoing_stop(struct outgoing *out);
+// Hand over the next chunk of the link. 1, or 0: none now.
 unsigned outgoing_pump(struct link *link);
 // iovecs of [position, position + len) of a message; *out_len how much they cover.
 int message_iov(const struct message *message, const struct phx_source *source, uint64_t position,

@@ -5,8 +5,6 @@
 
 #include <stdlib.h>
 
-#define OUTGOING_ROUND_CHUNKS 4
-
 uint64_t message_size(const struct message *message)
 {
 	return message->encoded != NULL ? message->encoded_len : message->image.total_len;
@@ -164,25 +162,25 @@ static int outgoing_chunk(struct link *link, struct outgoing *out)
 	return rc < 0 ? rc : rc == 0 ? 2 : 0;
 }
 
-// One chunk of each message in turn, so that none waits for another's end. Returns chunks sent.
+// The next chunk; each message has one in turn, so that none waits for another's end.
 unsigned outgoing_pump(struct link *link)
 {
-	unsigned sent = 0;
-	struct phx_list *n;
+	struct phx_list *n = phx_list_pop(&link->bulk);
+	struct outgoing *out;
+	int rc;
 
-	while (!link->bulk_blocked && !link->down && sent < OUTGOING_ROUND_CHUNKS &&
-		(n = phx_list_first(&link->bulk)) != NULL) {
-		struct outgoing *out = phx_list_entry(n, struct outgoing, node);
-		int rc;
-
-		phx_list_del(n);
-		rc = outgoing_chunk(link, out);
-		if (rc < 0) {
+	if (n == NULL || link->down) {
+		phx_list_del(&link->busy_node);
+		if (n != NULL)
 			phx_list_add_head(&link->bulk, n);
-			link->bulk_blocked = rc == -EAGAIN;
-			break;
-		}
-		sent++;
+		return 0;
+	}
+	out = phx_list_entry(n, struct outgoing, node);
+	rc = outgoing_chunk(link, out);
+	if (rc < 0) {
+		phx_list_add_head(&link->bulk, n);
+		link->bulk_blocked = rc == -EAGAIN;
+	} else {
 		if (out->position < out->total)
 			phx_list_add_tail(&link->bulk, n);
 		else if (out->sent != NULL)
@@ -192,5 +190,5 @@ unsigned outgoing_pump(struct link *link)
 	}
 	if (phx_list_empty(&link->bulk) || link->bulk_blocked)
 		phx_list_del(&link->busy_node);
-	return sent;
+	return rc >= 0;
 }

@@ -27,9 +27,11 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"service.rule_del", noun_service_rule_del},
 	{"listener.list", noun_listener_list},
 	{"listener.add", noun_listener_add},
+	{"listener.set", noun_listener_set},
 	{"listener.del", noun_listener_del},
 	{"peer.list", noun_peer_list},
 	{"peer.add", noun_peer_add},
+	{"peer.set", noun_peer_set},
 	{"peer.del", noun_peer_del},
 	{"config.get", noun_config_get},
 	{"config.save", noun_config_save},
@@ -39,6 +41,13 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"event.history", noun_event_history},
 	{"event.subscribe", noun_event_subscribe},
 	{"event.unsubscribe", noun_event_unsubscribe},
+	{"job.get", noun_job_get},
+	{"job.list", noun_job_list},
+	{"job.wait", noun_job_wait},
+	{"channel.close", noun_channel_close},
+	{"link.close", noun_link_close},
+	{"system.drain", noun_system_drain},
+	{"system.shutdown", noun_system_shutdown},
 	{"link.list", noun_forward},
 	{"link.get", noun_forward},
 	{"channel.list", noun_forward},
@@ -132,6 +141,11 @@ void control_commit_with(
 	phx_ctl_error_fini(&e);
 	json_decref(take_changes);
 	json_decref(take_result);
+}
+
+void control_stop(struct control *c)
+{
+	loop_stop(c->loop);
 }
 
 json_t *control_object_of(const struct phx_ctl_call *call)

@@ -3,12 +3,15 @@
 #pragma once
 
 #include "controlplane/events.h"
+#include "controlplane/job.h"
 #include "controlplane/reconcile.h"
 #include "controlplane/state.h"
 #include "lib/ctl/server.h"
 
 struct control {
+	struct loop *loop;
 	struct state state;
+	struct jobs jobs;
 	struct reconcile *reconcile;
 	struct events events;
 	const char *config_path; // of config.save without a path
@@ -24,9 +27,11 @@ void noun_service_rule_set(void *arg, struct phx_ctl_call *call);
 void noun_service_rule_del(void *arg, struct phx_ctl_call *call);
 void noun_listener_list(void *arg, struct phx_ctl_call *call);
 void noun_listener_add(void *arg, struct phx_ctl_call *call);
+void noun_listener_set(void *arg, struct phx_ctl_call *call);
 void noun_listener_del(void *arg, struct phx_ctl_call *call);
 void noun_peer_list(void *arg, struct phx_ctl_call *call);
 void noun_peer_add(void *arg, struct phx_ctl_call *call);
+void noun_peer_set(void *arg, struct phx_ctl_call *call);
 void noun_peer_del(void *arg, struct phx_ctl_call *call);
 void noun_config_get(void *arg, struct phx_ctl_call *call);
 void noun_config_save(void *arg, struct phx_ctl_call *call);
@@ -36,6 +41,13 @@ void noun_config_validate(void *arg, struct phx_ctl_call *call);
 void noun_event_history(void *arg, struct phx_ctl_call *call);
 void noun_event_subscribe(void *arg, struct phx_ctl_call *call);
 void noun_event_unsubscribe(void *arg, struct phx_ctl_call *call);
+void noun_job_get(void *arg, struct phx_ctl_call *call);
+void noun_job_list(void *arg, struct phx_ctl_call *call);
+void noun_job_wait(void *arg, struct phx_ctl_call *call);
+void noun_channel_close(void *arg, struct phx_ctl_call *call);
+void noun_link_close(void *arg, struct phx_ctl_call *call);
+void noun_system_drain(void *arg, struct phx_ctl_call *call);
+void noun_system_shutdown(void *arg, struct phx_ctl_call *call);
 void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
 // Methods that the dataplane answers.
@@ -54,9 +66,18 @@ void control_commit(struct control *c, struct phx_ctl_call *call, json_t *take_c
 void control_commit_with(
 	struct control *c, struct phx_ctl_call *call, json_t *take_changes, json_t *take_result);
 
-// Add or remove one named object under "KIND/NAME".
+// Ask the dataplane in the name of the call; done gets the call and answers it. When the
+// dataplane is down the call is answered so.
+void control_request(struct control *c, struct phx_ctl_call *call, const char *method,
+	json_t *params, phx_ctl_done_fn done);
+
+// End the program once what has been answered is sent.
+void control_stop(struct control *c);
+
+// Add, change or remove one named object under "KIND/NAME".
 void control_object_list(struct control *c, struct phx_ctl_call *call, const char *kind);
 void control_object_add(struct control *c, struct phx_ctl_call *call, const char *kind);
+void control_object_set(struct control *c, struct phx_ctl_call *call, const char *kind);
 void control_object_del(struct control *c, struct phx_ctl_call *call, const char *kind);
 // Answer NOT_FOUND with the names that are near.
 void control_not_found(

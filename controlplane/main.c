@@ -123,6 +123,8 @@ static int start_reconcile(struct program *p)
 	};
 	int rc = follow_create(p->loop, p->dataplane, &p->control.events, &p->follow);
 
+	p->control.loop = p->loop;
+	jobs_init(&p->control.jobs, p->loop, &p->control);
 	config.follow = p->follow;
 	if (rc == 0)
 		rc = reconcile_create(&config, &p->control.reconcile);
@@ -171,6 +173,8 @@ static int run(struct program *p, const struct options *o)
 
 	reconcile_destroy(p->control.reconcile);
 	follow_destroy(p->follow);
+	jobs_fini(&p->control.jobs);
+	(void)phx_ctl_server_process(p->server); // what has been answered leaves
 close_state:
 	state_close(&p->control.state);
 destroy_server:

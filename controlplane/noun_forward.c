@@ -18,14 +18,13 @@ static void forward_done(void *arg, json_t *result, const struct phx_ctl_error *
 		phx_ctl_call_fail(call, e);
 }
 
-void noun_forward(void *arg, struct phx_ctl_call *call)
+void control_request(struct control *c, struct phx_ctl_call *call, const char *method,
+	json_t *params, phx_ctl_done_fn done)
 {
-	struct control *c = arg;
 	int64_t timeout_ms = phx_ctl_call_int(call, "timeout_ms", TIMEOUT_MS);
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
-	int rc = reconcile_request(c->reconcile, phx_ctl_call_method(call)->name,
-		phx_ctl_call_params(call), (uint64_t)timeout_ms * PHX_NS_PER_MS, forward_done,
-		call);
+	int rc = reconcile_request(
+		c->reconcile, method, params, (uint64_t)timeout_ms * PHX_NS_PER_MS, done, call);
 
 	if (rc == 0)
 		return;
@@ -37,4 +36,10 @@ void noun_forward(void *arg, struct phx_ctl_call *call)
 	}
 	phx_ctl_call_fail(call, &e);
 	phx_ctl_error_fini(&e);
+}
+
+void noun_forward(void *arg, struct phx_ctl_call *call)
+{
+	control_request(arg, call, phx_ctl_call_method(call)->name, phx_ctl_call_params(call),
+		forward_done);
 }

@@ -14,6 +14,11 @@ void noun_peer_add(void *arg, struct phx_ctl_call *call)
 	control_object_add(arg, call, "peer");
 }
 
+void noun_peer_set(void *arg, struct phx_ctl_call *call)
+{
+	control_object_set(arg, call, "peer");
+}
+
 // Names of the listeners that admit the peer. New reference.
 static json_t *users_of(const struct control *c, const char *peer)
 {

@@ -44,26 +44,52 @@ void control_object_add(struct control *c, struct phx_ctl_call *call, const char
 	control_commit(c, call, changes);
 }
 
+// False: there is no such object, and the call is answered so.
+static bool object_exists(
+	struct control *c, struct phx_ctl_call *call, const char *kind, const char *key)
+{
+	json_t *names, *value;
+	const char *have, *other;
+
+	if (json_object_get(c->state.keys, key) != NULL)
+		return true;
+	names = json_array();
+	json_object_foreach(c->state.keys, have, value)
+	{
+		other = section_key_name(have, kind);
+		if (other != NULL)
+			(void)json_array_append_new(names, json_string(other));
+	}
+	control_not_found(call, kind, phx_ctl_call_string(call, "name", ""), names);
+	json_decref(names);
+	return false;
+}
+
+void control_object_set(struct control *c, struct phx_ctl_call *call, const char *kind)
+{
+	const char *name = phx_ctl_call_string(call, "name", "");
+	char key[SECTION_KEY_BYTES];
+	json_t *changes, *object, *given;
+
+	if (!object_exists(c, call, kind, section_key(key, kind, name)))
+		return;
+	changes = json_object();
+	object = json_copy(json_object_get(c->state.keys, key));
+	given = control_object_of(call);
+	(void)json_object_update(object, given); // without memory: nothing changes
+	(void)json_object_set_new(changes, key, object);
+	json_decref(given);
+	control_commit(c, call, changes);
+}
+
 void control_object_del(struct control *c, struct phx_ctl_call *call, const char *kind)
 {
 	const char *name = phx_ctl_call_string(call, "name", "");
 	char key[SECTION_KEY_BYTES];
-	json_t *changes, *value;
-	const char *have, *other;
+	json_t *changes;
 
-	if (json_object_get(c->state.keys, section_key(key, kind, name)) == NULL) {
-		json_t *names = json_array();
-
-		json_object_foreach(c->state.keys, have, value)
-		{
-			other = section_key_name(have, kind);
-			if (other != NULL)
-				(void)json_array_append_new(names, json_string(other));
-		}
-		control_not_found(call, kind, name, names);
-		json_decref(names);
+	if (!object_exists(c, call, kind, section_key(key, kind, name)))
 		return;
-	}
 	changes = json_object();
 	(void)json_object_set_new(changes, key, json_null());
 	control_commit(c, call, changes);

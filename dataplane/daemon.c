@@ -62,6 +62,17 @@ static void stopped(void *arg)
 	ctl_stop(&d->loop);
 }
 
+static void shut_down(void *arg)
+{
+	struct daemon *d = arg;
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	host_stop(d->host);
+	attach_server_stop(d->attach, stopped, d);
+}
+
 static void signal_event(struct ctl_source *source, uint32_t events)
 {
 	struct daemon *d = phx_container_of(source, struct daemon, signals);
@@ -72,9 +83,7 @@ static void signal_event(struct ctl_source *source, uint32_t events)
 		info.ssi_signo == SIGHUP || d->stopping)
 		return;
 	phx_log_info("daemon", "signal %u, stopping", info.ssi_signo);
-	d->stopping = true;
-	host_stop(d->host);
-	attach_server_stop(d->attach, stopped, d);
+	shut_down(d);
 }
 
 static int watch_signals(struct daemon *d)
@@ -220,6 +229,7 @@ static int start_api(struct daemon *d)
 		.events = &d->events,
 		.standalone = d->options->standalone != NULL,
 		.document_changed = document_changed,
+		.shutdown = shut_down,
 		.document_arg = d,
 	};
 	struct phx_ctl_document *document = d->standalone;

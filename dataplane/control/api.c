@@ -15,6 +15,10 @@
 
 static const struct phx_ctl_binding bindings[] = {
 	{"event.poll", api_event_poll},
+	{"flow.channel", api_flow_channel},
+	{"flow.host", api_flow_host},
+	{"flow.link", api_flow_link},
+	{"flow.listeners", api_flow_listeners},
 	{"rules.get", api_rules_get},
 	{"rules.push", api_rules_push},
 	{"app.list", api_app_list},

@@ -30,7 +30,9 @@ struct api_config {
 	bool standalone;
 	// Another document is in force; it stays valid until the next one was told.
 	void (*document_changed)(void *arg, const struct phx_ctl_document *document);
-	void *document_arg;
+	// End the program.
+	void (*shutdown)(void *arg);
+	void *document_arg; // of both
 };
 
 struct api {
@@ -72,6 +74,10 @@ bool api_app_find(struct api *api, struct phx_ctl_call *call, uint64_t *out_id);
 
 // Handlers; arg is struct api.
 void api_event_poll(void *arg, struct phx_ctl_call *call);
+void api_flow_channel(void *arg, struct phx_ctl_call *call);
+void api_flow_host(void *arg, struct phx_ctl_call *call);
+void api_flow_link(void *arg, struct phx_ctl_call *call);
+void api_flow_listeners(void *arg, struct phx_ctl_call *call);
 void api_rules_get(void *arg, struct phx_ctl_call *call);
 void api_rules_push(void *arg, struct phx_ctl_call *call);
 void api_app_list(void *arg, struct phx_ctl_call *call);

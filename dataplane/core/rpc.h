@@ -66,6 +66,8 @@ void session_recv_free(struct session *session, uint32_t offset);
 // Address of receive-heap memory; offset is one that the session gave out.
 uint8_t *session_recv_address(struct session *session, uint32_t offset);
 const struct phx_source *session_source(const struct session *session);
+// Of its application.
+uint64_t session_id(const struct session *session);
 // Resumable work, one step a poll, in turn with the session's other work.
 void session_work_add(struct session *session, struct call_work *work);
 struct worker *session_worker(const struct session *session);

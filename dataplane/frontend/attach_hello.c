@@ -180,6 +180,11 @@ static bool hello_admit(struct attach_app *app, uint64_t id)
 {
 	const struct rules_attach *rule = NULL;
 
+	if (app->server->draining) {
+		refuse_and_close(app, id, PHX_UNAVAILABLE, PHX_REASON_ADMIN,
+			"the host is being taken out of service");
+		return false;
+	}
 	switch (rules_attach_decide(app->server->config.rules, &app->identity, &rule)) {
 	case RULES_VERDICT_NONE:
 		refuse_and_close(app, id, PHX_UNAVAILABLE, PHX_REASON_NO_RULES,

@@ -138,6 +138,11 @@ void attach_server_stop(struct attach_server *server, void (*stopped)(void *arg)
 	attach_server_check_stopped(server);
 }
 
+void attach_server_drain(struct attach_server *server, bool drain)
+{
+	server->draining = drain;
+}
+
 void attach_server_destroy(struct attach_server *server)
 {
 	if (server == NULL)

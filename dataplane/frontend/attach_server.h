@@ -75,6 +75,7 @@ struct attach_server {
 	struct attach_stats stats;
 	struct attach_history history[ATTACH_HISTORY];
 	uint64_t history_count; // entries ever written; the newest is at (count - 1) % size
+	bool draining;		// nobody new is let in
 	bool stopping;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
@@ -89,6 +90,9 @@ int attach_server_start(
 // Stop accepting, detach every application with DP_RESTART, and call stopped(arg) when the last
 // resource is back (from here when there is none).
 void attach_server_stop(struct attach_server *server, void (*stopped)(void *arg), void *arg);
+
+// Refuse new applications, UNAVAILABLE(ADMIN), or let them in again.
+void attach_server_drain(struct attach_server *server, bool drain);
 
 // After stopped was called. NULL is legal.
 void attach_server_destroy(struct attach_server *server);

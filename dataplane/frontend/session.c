@@ -382,6 +382,11 @@ void session_work_add(struct session *session, struct call_work *work)
 	worker_source_wake(session->worker, &session->source);
 }
 
+uint64_t session_id(const struct session *session)
+{
+	return session->config.id;
+}
+
 const struct phx_source *session_source(const struct session *session)
 {
 	return &session->app;

@@ -21,7 +21,7 @@ static bool path_has_credit(const struct path *path)
 {
 	return path->sequence + path->admitted < path->limit &&
 	       path->bytes_sent < path->bytes_limit && !path->link->small_blocked &&
-	       !path->link->down;
+	       !path->link->down && !path->link->draining;
 }
 
 // What the paths that have a link say about a service.
@@ -131,6 +131,14 @@ static int admit_failure(
 	const struct peer_links *peer;
 	struct answers a;
 
+	if (phx_unlikely(channel->stopped != 0)) {
+		(void)snprintf(out->text, sizeof(out->text), "%s",
+			(channel->stopped & CHANNEL_STOPPED_ADMIN) != 0
+				? "the operator has closed the channel"
+				: "the host is being taken out of service");
+		failure_set(out, PHX_UNAVAILABLE, PHX_REASON_ADMIN);
+		return -ESHUTDOWN;
+	}
 	if (call->wait_for_ready || channel->frozen)
 		return 0;
 	a = answers_collect(channel, call->binding);
@@ -195,7 +203,7 @@ struct path *channel_admit(struct call *call)
 	struct failure failure;
 	struct path *path = NULL;
 
-	if (phx_likely(phx_list_empty(&b->pending) && !channel->frozen))
+	if (phx_likely(phx_list_empty(&b->pending) && !channel->frozen && channel->stopped == 0))
 		path = path_pick(channel, call->binding);
 	if (phx_likely(path != NULL)) {
 		path->admitted++;
@@ -217,7 +225,7 @@ void path_release(struct path *path)
 // Service, credit or a link came: let waiting calls go, or fail those that must not wait.
 void channel_kick(struct channel *channel)
 {
-	if (phx_unlikely(channel->frozen))
+	if (phx_unlikely(channel->frozen || channel->stopped != 0))
 		return;
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		struct phx_list *pending = &channel->bindings[i].pending;
@@ -307,6 +315,7 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	channel->worker = config->worker;
 	channel->handle = config->handle;
 	channel->peer = config->peer;
+	channel->stopped = link_table(config->worker)->stopped ? CHANNEL_STOPPED_HOST : 0;
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);
 	phx_list_add_tail(&peer->channels, &channel->node);

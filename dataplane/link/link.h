@@ -41,6 +41,7 @@ struct link {
 	bool local;		// contents need no validation
 	bool client;		// this end dialled: it carries paths
 	bool down;
+	bool draining; // the operator closes it: it takes no new calls
 	uint32_t pings_missed;
 	uint32_t inflight;    // sent calls of all paths
 	uint32_t quiet_ticks; // keep-alive intervals since the peer was heard of
@@ -119,6 +120,8 @@ struct channel_binding {
 	struct phx_list pending;      // struct call.node: waiting for service or credit
 };
 
+#define CHANNEL_STOPPED_ADMIN 1u // the operator has closed it
+#define CHANNEL_STOPPED_HOST  2u // the host is being drained
 struct channel {
 	struct phx_list node; // of the peer's channels
 	struct session *session;
@@ -132,6 +135,7 @@ struct channel {
 	struct channel_binding *bindings;
 	uint32_t binding_count, binding_size;
 	bool closing;
+	uint8_t stopped;		   // CHANNEL_STOPPED_*: new calls are refused
 	bool frozen;			   // its session is about to move: calls wait
 	_Atomic uint64_t calls, bytes_out; // [worker>ctl]
 };
@@ -205,6 +209,7 @@ struct link_table {
 	uint64_t seed;		     // of the buckets: peers choose the ids
 	struct peer_links *local;    // peer 0
 	uint32_t round;		     // instance round robin
+	bool stopped;		     // the host is being drained
 };
 
 // ---- control, through posted commands, on the worker's thread ----
@@ -238,6 +243,18 @@ void peer_localise(struct worker *worker, uint64_t peer);
 uint32_t peer_retire(struct worker *worker, uint64_t peer);
 // The registry has changed: tell subscribers.
 void link_services_changed(struct worker *worker);
+
+// ---- out of service: stop.c ----
+// why is a CHANNEL_STOPPED bit. New calls and those that wait end UNAVAILABLE(ADMIN).
+void channel_stop(struct channel *channel, unsigned why);
+void channel_resume(struct channel *channel, unsigned why);
+// All channels, those to come too.
+void link_stop_channels(struct worker *worker, bool stop);
+// NULL: not of this worker.
+struct channel *channel_find(struct worker *worker, uint64_t app, uint32_t handle);
+// Calls that have been given to a path and are not over.
+uint32_t channel_inflight(const struct channel *channel);
+uint32_t link_inflight(const struct link *link);
 
 // ---- inside the link layer ----
 // The link is dead or must die: everything on it ends, it is freed. Safe inside up-calls.

@@ -20,8 +20,10 @@ static const struct phx_ctl_method *const nouns[] = {
 	phx_ctl_methods_mem,
 	phx_ctl_methods_config,
 	phx_ctl_methods_event,
+	phx_ctl_methods_job,
 	phx_ctl_methods_rpc,
 	phx_ctl_methods_rules,
+	phx_ctl_methods_flow,
 };
 
 size_t phx_ctl_method_count(void)

@@ -11,6 +11,8 @@ extern const struct phx_ctl_method phx_ctl_methods_channel[];
 extern const struct phx_ctl_method phx_ctl_methods_config[];
 extern const struct phx_ctl_method phx_ctl_methods_engine[];
 extern const struct phx_ctl_method phx_ctl_methods_event[];
+extern const struct phx_ctl_method phx_ctl_methods_flow[];
+extern const struct phx_ctl_method phx_ctl_methods_job[];
 extern const struct phx_ctl_method phx_ctl_methods_lcore[];
 extern const struct phx_ctl_method phx_ctl_methods_link[];
 extern const struct phx_ctl_method phx_ctl_methods_listener[];
@@ -29,6 +31,14 @@ extern const struct phx_ctl_param phx_ctl_attach_rule_fields[];
 extern const struct phx_ctl_param phx_ctl_register_rule_fields[];
 extern const struct phx_ctl_param phx_ctl_listener_fields[];
 extern const struct phx_ctl_param phx_ctl_peer_fields[];
+
+// A parameter of methods that begin a job.
+#define PHX_CTL_PARAM_WAIT                                                                         \
+	{                                                                                          \
+		.name = "wait", .type = PHX_CTL_BOOL,                                              \
+		.help = "answer when the job is over, not when it has begun"                       \
+	}
+#define PHX_CTL_JOB_RESULT "job; with wait: the job as job get shows it"
 
 #define PHX_CTL_PARAMS(...)                                                                        \
 	((const struct phx_ctl_param[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})

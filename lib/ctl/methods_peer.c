@@ -39,6 +39,16 @@ const struct phx_ctl_method phx_ctl_methods_peer[] = {
 		.example = "peer add rack1 network 10.0.0.0/24",
 	},
 	{
+		.name = "peer.set",
+		.role = PHX_CTL_OP,
+		.flags = PHX_CTL_MUTATES | PHX_CTL_STARTUP,
+		.summary = "give a peer another network; links of the old one close",
+		.params = PHX_CTL_PARAMS(PEER_FIELDS),
+		.columns = PHX_CTL_COLUMNS({"changed", "CHANGED"}, {"generation", "GENERATION"}),
+		.result = "changed, generation",
+		.example = "peer set rack1 network 10.0.1.0/24",
+	},
+	{
 		.name = "peer.del",
 		.role = PHX_CTL_OP,
 		.flags = PHX_CTL_MUTATES | PHX_CTL_STARTUP,

@@ -28,5 +28,35 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.result = "program, version, api: {min, max}, document: {min, max}",
 		.example = "system version",
 	},
+	{
+		.name = "system.drain",
+		.role = PHX_CTL_OP,
+		.flags = PHX_CTL_ACTION,
+		.summary = "take this host out of service: no new application, no new call",
+		.params = PHX_CTL_PARAMS({.name = "resume",
+						 .type = PHX_CTL_BOOL,
+						 .help = "take it into service again"},
+			PHX_CTL_PARAM_WAIT),
+		.columns = PHX_CTL_COLUMNS(
+			{"job", "JOB"}, {"state", "STATE"}, {"inflight", "INFLIGHT"}),
+		.result = PHX_CTL_JOB_RESULT "; done when no call is under way, failed at "
+					     "timeout_ms (10 s)",
+		.example = "system drain wait yes",
+	},
+	{
+		.name = "system.shutdown",
+		.role = PHX_CTL_ADM,
+		.flags = PHX_CTL_ACTION | PHX_CTL_STARTUP,
+		.summary = "end the dataplane, then the control plane",
+		.params = PHX_CTL_PARAMS({.name = "mode",
+						 .type = PHX_CTL_ENUM,
+						 .values = "graceful|fast",
+						 .help = "graceful (default): calls under way have "
+							 "until timeout_ms (10 s) to end"},
+			PHX_CTL_PARAM_WAIT),
+		.columns = PHX_CTL_COLUMNS({"job", "JOB"}, {"state", "STATE"}, {"cut", "CUT"}),
+		.result = PHX_CTL_JOB_RESULT,
+		.example = "system shutdown mode fast",
+	},
 	{.name = NULL},
 };

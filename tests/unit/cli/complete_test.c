@@ -58,7 +58,7 @@ static void words_follow_the_table(void **state)
 	expect("", "stat", "stats status ");
 	expect("", "doc", "doctor ");
 	expect("", "rules", "");
-	expect("peer", "", "list add del timeout_ms ");
+	expect("peer", "", "list add set del timeout_ms ");
 	expect("app", "rule_", "rule_list rule_set rule_del ");
 	expect("app rule_set web", "a", "action app ");
 	expect("app list", "filter.ui", "filter.uid ");

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Channels and links that the operator takes out of service: no call begins on them any more. See
+// link.h; worker thread.
+#include "dataplane/link/link.h"
+
+void channel_stop(struct channel *channel, unsigned why)
+{
+	channel->stopped |= (uint8_t)why;
+	channel_reconsider(channel); // what waits ends
+}
+
+void channel_resume(struct channel *channel, unsigned why)
+{
+	channel->stopped &= (uint8_t)~why;
+	if (channel->stopped == 0)
+		channel_kick(channel);
+}
+
+void link_stop_channels(struct worker *worker, bool stop)
+{
+	struct link_table *table = link_table(worker);
+	struct phx_list *p, *n, *tmp;
+
+	table->stopped = stop;
+	phx_list_for_each (p, &table->peers) {
+		phx_list_for_each_safe (
+			n, tmp, &phx_list_entry(p, struct peer_links, node)->channels) {
+			struct channel *channel = phx_list_entry(n, struct channel, node);
+
+			if (stop)
+				channel_stop(channel, CHANNEL_STOPPED_HOST);
+			else
+				channel_resume(channel, CHANNEL_STOPPED_HOST);
+		}
+	}
+}
+
+struct channel *channel_find(struct worker *worker, uint64_t app, uint32_t handle)
+{
+	struct link_table *table = link_table(worker);
+	struct phx_list *p, *n;
+
+	phx_list_for_each (p, &table->peers) {
+		phx_list_for_each (n, &phx_list_entry(p, struct peer_links, node)->channels) {
+			struct channel *channel = phx_list_entry(n, struct channel, node);
+
+			if (channel->handle == handle && session_id(channel->session) == app)
+				return channel;
+		}
+	}
+	return NULL;
+}
+
+uint32_t channel_inflight(const struct channel *channel)
+{
+	const struct phx_list *n;
+	uint32_t count = 0;
+
+	phx_list_for_each (n, &channel->paths) {
+		const struct path *path = phx_list_entry(n, struct path, node);
+
+		count += path->sent_count + path->admitted;
+	}
+	return count;
+}
+
+uint32_t link_inflight(const struct link *link)
+{
+	const struct phx_list *n;
+	uint32_t count = 0;
+
+	phx_list_for_each (n, &link->paths) {
+		const struct path *path = phx_list_entry(n, struct path, link_node);
+
+		count += path->sent_count + path->admitted;
+	}
+	phx_list_for_each (n, &link->rchannels) {
+		count += phx_list_entry(n, struct rchannel, node)->calls;
+	}
+	return count;
+}

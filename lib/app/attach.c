@@ -56,7 +56,24 @@ static unsigned attach_cpus(void)
 	return (unsigned)CPU_COUNT(&set);
 }
 
-static int context_create(struct phx_context **out_ctx)
+// A copy of the options that lives as long as the context. 0 or -ENOMEM.
+static int context_options(struct phx_context *ctx, const struct phx_attach_options *options)
+{
+	const char *rundir = options->rundir, *name = options->name;
+
+	ctx->options = *options;
+	ctx->options.rundir = rundir != NULL ? strdup(rundir) : NULL;
+	ctx->options.name = name != NULL ? strdup(name) : NULL;
+	if ((rundir != NULL && ctx->options.rundir == NULL) ||
+		(name != NULL && ctx->options.name == NULL)) {
+		free((void *)(uintptr_t)ctx->options.rundir);
+		free((void *)(uintptr_t)ctx->options.name);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int context_create(const struct phx_attach_options *options, struct phx_context **out_ctx)
 {
 	// The caches stand on cache lines of their own.
 	struct phx_context *ctx = aligned_alloc(PHX_CACHE_LINE, sizeof(*ctx));
@@ -72,16 +89,24 @@ static int context_create(struct phx_context **out_ctx)
 	phx_lock_init(&ctx->messages_lock);
 	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
 		phx_lock_init(&ctx->caches[i].lock);
+	phx_reattach_init(ctx);
 	phx_list_init(&ctx->channels);
 	phx_list_init(&ctx->servers);
 	phx_list_init(&ctx->sessions);
+	rc = context_options(ctx, options);
+	if (rc)
+		goto err_free;
 	rc = phx_fork_page_create(&ctx->fork_page);
-	if (rc) {
-		free(ctx);
-		return rc;
-	}
+	if (rc)
+		goto err_options;
 	*out_ctx = ctx;
 	return 0;
+err_options:
+	free((void *)(uintptr_t)ctx->options.rundir);
+	free((void *)(uintptr_t)ctx->options.name);
+err_free:
+	free(ctx);
+	return rc;
 }
 
 static void context_destroy(struct phx_context *ctx, bool forked) PHX_NO_ANALYSIS
@@ -96,6 +121,8 @@ static void context_destroy(struct phx_context *ctx, bool forked) PHX_NO_ANALYSI
 			phx_list_entry(ctx->sessions.next, struct phx_session, link), forked);
 	phx_message_destroy_all(ctx);
 	phx_fork_page_destroy(ctx->fork_page);
+	free((void *)(uintptr_t)ctx->options.rundir);
+	free((void *)(uintptr_t)ctx->options.name);
 	free(ctx);
 }
 
@@ -106,7 +133,7 @@ static bool attach_may_retry(int rc)
 }
 
 int phx_attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
-	uint64_t deadline_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
+	uint64_t patience_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
 	struct phx_status *status)
 {
 	char path[ATTACH_PATH_MAX];
@@ -116,13 +143,14 @@ int phx_attach_once(struct phx_context *ctx, const struct phx_attach_options *op
 	rc = phx_session_create(ctx, &s);
 	if (rc)
 		return phx_status_end(status, rc);
+	s->patience_ns = patience_ns;
 	rc = -EINVAL;
 	if (attach_path(options->rundir, path, sizeof(path)))
 		rc = phx_attach_client_connect(&s->client, path);
 	else
 		(void)snprintf(path, sizeof(path), "the run directory"); // named in the status
 	if (rc == 0)
-		rc = phx_hello(s, options, deadline_ns, out_queue, status);
+		rc = phx_hello(s, options, phx_clock_ns() + patience_ns, out_queue, status);
 	else
 		phx_status_fill(status, rc == -EACCES ? PHX_PERMISSION_DENIED : PHX_UNAVAILABLE,
 			PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
@@ -142,7 +170,9 @@ static int attach_first(struct phx_context *ctx, const struct phx_attach_options
 {
 	struct phx_attach_queue sizes;
 	struct phx_session *s;
-	int rc = phx_attach_once(ctx, options, deadline_ns, &s, &sizes, status);
+	uint64_t now = phx_clock_ns();
+	uint64_t patience_ns = deadline_ns > now ? phx_min(deadline_ns - now, PHX_CONTROL_NS) : 1;
+	int rc = phx_attach_once(ctx, options, patience_ns, &s, &sizes, status);
 
 	if (rc)
 		return rc;
@@ -152,7 +182,9 @@ static int attach_first(struct phx_context *ctx, const struct phx_attach_options
 		return phx_status_end(status, rc);
 	}
 	ctx->default_queue = ctx->queues[0];
+	s->patience_ns = PHX_CONTROL_NS;
 	s->epoch = 1;
+	atomic_store_explicit(&ctx->epoch, 1, memory_order_relaxed); // nobody knows the context
 	ctx->session = s;
 	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
 		ctx->caches[i].session = s;
@@ -202,7 +234,7 @@ int phx_attach(const struct phx_attach_options *options, struct phx_context **ou
 	status = calloc(1, sizeof(*status));
 	if (status == NULL)
 		return phx_status_end(out_status, -ENOMEM);
-	rc = context_create(&ctx);
+	rc = context_create(&o, &ctx);
 	if (rc == 0) {
 		phx_lock_take(&ctx->control);
 		rc = attach_loop(ctx, &o, status);
@@ -236,7 +268,9 @@ void phx_detach(struct phx_context *ctx)
 	if (ctx == NULL)
 		return;
 	forked = phx_context_forked(ctx);
-	if (!forked)
+	if (!forked) {
+		phx_reattach_fini(ctx);
 		detach_goodbye(ctx);
+	}
 	context_destroy(ctx, forked);
 }

@@ -5,9 +5,10 @@
 #include "lib/app/context.h"
 
 // Connect and say hello once. A new session, held by the caller, and its first queue. As
-// phx_attach(), with -ENOENT, -ECONNREFUSED, -EAGAIN, -ENOTCONN where another try may succeed.
+// phx_attach(), each step within patience_ns, with -ENOENT, -ECONNREFUSED, -EAGAIN, -ENOTCONN where
+// another try may succeed.
 int phx_attach_once(struct phx_context *ctx, const struct phx_attach_options *options,
-	uint64_t deadline_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
+	uint64_t patience_ns, struct phx_session **out_session, struct phx_attach_queue *out_queue,
 	struct phx_status *out_status);
 
 // Say hello over a connected client and map what the dataplane offers. As phx_attach().

@@ -29,7 +29,7 @@ void phx_call_recycle(struct phx_queue *q, struct phx_call *call)
 	q->free_calls = call;
 }
 
-static struct phx_call *call_create(struct phx_queue *q) PHX_REQUIRES(q->lock)
+struct phx_call *phx_call_create(struct phx_queue *q)
 {
 	struct phx_call *call = q->free_calls;
 
@@ -46,24 +46,19 @@ static struct phx_call *call_create(struct phx_queue *q) PHX_REQUIRES(q->lock)
 	return call;
 }
 
-// A call in the table, or NULL with *out_rc. Room is asked for before anything is taken.
-static struct phx_call *call_reserve(struct phx_queue *q, uint32_t slots, int *out_rc)
-	PHX_REQUIRES(q->lock)
+// Room in the rings and the table for one more call; asked for before anything is taken.
+static int call_room(struct phx_queue *q, uint32_t slots) PHX_REQUIRES(q->lock)
 {
-	struct phx_call *call;
+	if (phx_unlikely(q->calls + q->lent >= q->room || q->free_slot == q->call_slots ||
+			 q->calls + 2 * q->requests >= q->comp_slots))
+		return -EAGAIN;
+	return phx_queue_sub_room(q, slots);
+}
+
+static void call_enter(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock)
+{
 	uint32_t slot = q->free_slot;
 
-	*out_rc = -EAGAIN;
-	if (phx_unlikely(q->calls + q->lent >= q->room || slot == q->call_slots ||
-			 q->calls + 2 * q->requests >= q->comp_slots))
-		return NULL;
-	*out_rc = phx_queue_sub_room(q, slots);
-	if (phx_unlikely(*out_rc != 0))
-		return NULL;
-	*out_rc = -ENOMEM;
-	call = call_create(q);
-	if (phx_unlikely(call == NULL))
-		return NULL;
 	q->free_slot = q->slots[slot].next_free;
 	q->slots[slot].call = call;
 	q->slots[slot].generation++;
@@ -71,29 +66,39 @@ static struct phx_call *call_reserve(struct phx_queue *q, uint32_t slots, int *o
 	call->tag = (uint64_t)q->slots[slot].generation << 32 | slot;
 	call->position = q->sub.next;
 	call->busy = true;
-	*out_rc = 0;
-	return call;
 }
 
 // Submit under the queue's lock. *out_free: the message was copied and is free again.
-static int call_submit(struct phx_queue *q, struct phx_sub_entry *e, struct phx_message *m,
-	uint32_t inl_len, const struct phx_call *args, struct phx_call **out_call, bool *out_free)
-	PHX_REQUIRES(q->lock)
+// -ESTALE: entry or message are of an earlier session.
+static int call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
+	struct phx_sub_entry *e, struct phx_message *m, uint32_t inl_len, uint32_t epoch,
+	struct phx_call *call, struct phx_call **out_call, bool *out_free) PHX_REQUIRES(q->lock)
 {
-	struct phx_call *call;
+	bool cancelled = false;
 	int rc;
 
-	if (phx_unlikely(q->ended))
+	if (phx_unlikely(q->ended || phx_context_gone(q->context)))
 		return -ENOTCONN;
-	call = call_reserve(q, phx_queue_sub_slots(inl_len), &rc);
-	if (phx_unlikely(call == NULL)) {
+	if (phx_unlikely(q->session->epoch != epoch || m->session != q->session))
+		return -ESTALE;
+	rc = call_room(q, phx_queue_sub_slots(inl_len));
+	if (phx_unlikely(rc != 0)) {
 		// What stands in the rings must move for this to get better.
 		phx_queue_flush(q);
 		return rc;
 	}
-	call->fn = args->fn;
-	call->arg = args->arg;
-	call->output = args->output;
+	if (phx_likely(call == NULL)) {
+		call = phx_call_create(q);
+		if (phx_unlikely(call == NULL))
+			return -ENOMEM;
+		call->fn = spec->fn;
+		call->arg = spec->arg;
+		call->output = spec->service->outputs[spec->method];
+	} else {
+		cancelled = phx_call_wait_is_cancelled(call);
+		phx_call_wait_leave(q, call);
+	}
+	call_enter(q, call);
 	e->call = (uint32_t)call->tag;
 	e->handle = call->tag;
 	phx_queue_sub_message(q, e, m, inl_len);
@@ -101,9 +106,95 @@ static int call_submit(struct phx_queue *q, struct phx_sub_entry *e, struct phx_
 	call->request = *out_free ? NULL : m;
 	m->state = PHX_MESSAGE_SENT;
 	phx_queue_flush_soon(q);
+	if (phx_unlikely(cancelled))
+		phx_queue_cancel(q, call);
 	if (out_call != NULL)
 		*out_call = call;
 	return 0;
+}
+
+// Copy the metadata behind the message. 0 or -ENOMEM.
+static int call_metadata(
+	struct phx_message *m, const struct phx_call_spec *spec, struct phx_sub_entry *e)
+{
+	uint8_t *block = phx_message_reserve(m, spec->meta_len);
+
+	if (block == NULL)
+		return -ENOMEM;
+	memcpy(block, spec->meta, spec->meta_len);
+	e->meta_off = (uint32_t)(block - m->session->send.range.base);
+	e->meta_len = (uint16_t)spec->meta_len;
+	return 0;
+}
+
+// One try with a message that may be of the current session.
+static int call_try(struct phx_queue *q, const struct phx_call_spec *spec, struct phx_message *m,
+	uint32_t epoch, const struct phx_channel_ids *ids, struct phx_call *call,
+	struct phx_call **out_call)
+{
+	struct phx_sub_entry e = {.kind = PHX_SUB_CALL,
+		.flags = spec->wait_for_ready ? PHX_SUB_WAIT_FOR_READY : 0,
+		.binding = ids->binding,
+		.channel = ids->channel,
+		.method = (uint16_t)spec->method,
+		.timeout_ns = spec->timeout_ns};
+	uint32_t inl_len = phx_message_inline_len(m); // before metadata shares the block
+	bool free_now = false;
+	int rc = 0;
+
+	if (spec->meta_len != 0)
+		rc = call_metadata(m, spec, &e);
+	if (phx_unlikely(rc != 0))
+		return rc;
+	phx_lock_take(&q->lock);
+	rc = call_submit(q, spec, &e, m, inl_len, epoch, call, out_call, &free_now);
+	phx_lock_give(&q->lock);
+	if (free_now)
+		phx_message_recycle(m);
+	else if (phx_unlikely(rc != 0) && e.meta_len != 0)
+		m->cur_used -= (uint32_t)phx_align_up(e.meta_len, 8); // for the next try
+	return rc;
+}
+
+// The same with a copy in the current session; the message itself goes when that went well.
+PHX_COLD static int call_try_moved(struct phx_queue *q, const struct phx_call_spec *spec,
+	struct phx_message *m, uint32_t epoch, const struct phx_channel_ids *ids,
+	struct phx_call *call, struct phx_call **out_call)
+{
+	struct phx_message *moved;
+	int rc = phx_message_move(m, &moved);
+
+	if (rc)
+		return rc;
+	rc = call_try(q, spec, moved, epoch, ids, call, out_call);
+	phx_message_recycle(rc == 0 ? m : moved);
+	return rc;
+}
+
+int phx_call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
+	struct phx_message *request, struct phx_call *call, struct phx_call **out_call)
+{
+	struct phx_context *ctx = q->context;
+
+	for (;;) {
+		// Before the numbers of channel and service, which are replaced before it is.
+		uint32_t epoch = atomic_load_explicit(&ctx->epoch, memory_order_acquire);
+		struct phx_channel_ids ids;
+		int rc = phx_context_check(ctx);
+
+		if (phx_unlikely(rc != 0))
+			return rc;
+		if (phx_unlikely(!phx_channel_binding(spec->channel, spec->service, &ids)))
+			rc = phx_channel_bind(spec->channel, spec->service, &ids, NULL);
+		if (phx_unlikely(rc != 0))
+			return rc;
+		if (phx_likely(request->session->epoch == epoch))
+			rc = call_try(q, spec, request, epoch, &ids, call, out_call);
+		else
+			rc = call_try_moved(q, spec, request, epoch, &ids, call, out_call);
+		if (phx_likely(rc != -ESTALE))
+			return rc;
+	}
 }
 
 static int call_check(const struct phx_channel *ch, const struct phx_queue *q,
@@ -114,61 +205,37 @@ static int call_check(const struct phx_channel *ch, const struct phx_queue *q,
 		return -EINVAL;
 	if (q->context != ch->context || method >= service->method_count)
 		return -EINVAL;
-	if (phx_unlikely(phx_context_check(ch->context) != 0))
-		return phx_context_check(ch->context);
+	if (phx_unlikely(phx_context_check_build(ch->context) != 0))
+		return phx_context_check_build(ch->context);
 	return phx_message_sendable(request, ch->context, service->inputs[method]) ? 0 : -EINVAL;
-}
-
-// Copy the metadata behind the message. 0 or -ENOMEM.
-static int call_metadata(
-	struct phx_message *m, const struct phx_metadata *md, struct phx_sub_entry *e)
-{
-	uint8_t *block = phx_message_reserve(m, (uint32_t)md->len);
-
-	if (block == NULL)
-		return -ENOMEM;
-	memcpy(block, md->block, md->len);
-	e->meta_off = (uint32_t)(block - m->session->send.range.base);
-	e->meta_len = (uint16_t)md->len;
-	return 0;
 }
 
 int phx_call_start(struct phx_channel *ch, struct phx_queue *q, const struct phx_service *service,
 	uint32_t method, struct phx_message *request, const struct phx_call_options *options,
 	phx_reply_fn fn, void *arg, struct phx_call **out_call)
 {
-	struct phx_sub_entry e = {.kind = PHX_SUB_CALL, .timeout_ns = PHX_TIMEOUT_NONE};
-	struct phx_call args = {.fn = fn, .arg = arg};
-	bool free_now = false;
-	uint32_t inl_len;
+	struct phx_call_spec spec = {.channel = ch,
+		.service = service,
+		.method = method,
+		.timeout_ns = PHX_TIMEOUT_NONE,
+		.fn = fn,
+		.arg = arg};
 	int rc = call_check(ch, q, service, method, request, fn);
 
 	if (phx_unlikely(rc != 0))
 		return rc;
-	if (phx_unlikely(!phx_channel_binding(ch, service, &e.binding))) {
-		rc = phx_channel_bind(ch, service, &e.binding, NULL);
-		if (rc)
-			return rc;
-	}
-	e.channel = ch->handle;
-	e.method = (uint16_t)method;
-	inl_len = phx_message_inline_len(request); // before metadata shares the block
 	if (options != NULL) {
-		e.flags = options->wait_for_ready ? PHX_SUB_WAIT_FOR_READY : 0;
-		e.timeout_ns = options->timeout_ns != 0 ? options->timeout_ns : PHX_TIMEOUT_NONE;
-		if (options->metadata != NULL && options->metadata->len != 0)
-			rc = call_metadata(request, options->metadata, &e);
-		if (phx_unlikely(rc != 0))
-			return rc;
+		spec.wait_for_ready = options->wait_for_ready;
+		if (options->timeout_ns != 0)
+			spec.timeout_ns = options->timeout_ns;
+		if (options->metadata != NULL) {
+			spec.meta = options->metadata->block;
+			spec.meta_len = (uint32_t)options->metadata->len;
+		}
 	}
-	args.output = service->outputs[method];
-	phx_lock_take(&q->lock);
-	rc = call_submit(q, &e, request, inl_len, &args, out_call, &free_now);
-	phx_lock_give(&q->lock);
-	if (free_now)
-		phx_message_recycle(request);
-	else if (phx_unlikely(rc != 0) && e.meta_len != 0)
-		request->cur_used -= (uint32_t)phx_align_up(e.meta_len, 8); // for the next try
+	rc = phx_call_submit(q, &spec, request, NULL, out_call);
+	if (phx_unlikely(rc == -ENOTCONN) && spec.wait_for_ready)
+		rc = phx_call_wait_start(q, &spec, request, out_call);
 	return rc;
 }
 
@@ -180,7 +247,7 @@ void phx_call_cancel(struct phx_call *call)
 		return;
 	q = call->queue;
 	phx_lock_take(&q->lock);
-	if (call->busy)
+	if (call->busy && !phx_call_wait_cancel(q, call))
 		phx_queue_cancel(q, call);
 	phx_lock_give(&q->lock);
 }

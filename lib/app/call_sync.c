@@ -108,6 +108,7 @@ static bool sync_abandon(struct phx_queue *q, struct phx_call *call, struct phx_
 	phx_lock_take(&q->lock);
 	if (call->busy && call->arg == s) {
 		call->fn = NULL;
+		(void)phx_call_wait_cancel(q, call); // when it is still here
 		abandoned = true;
 	}
 	phx_lock_give(&q->lock);
@@ -169,12 +170,12 @@ static int sync_start(struct phx_channel *ch, struct phx_queue *q,
 static int sync_bind(
 	struct phx_channel *ch, const struct phx_service *service, struct phx_status *status)
 {
-	uint16_t binding;
-	int rc = phx_context_check(ch->context);
+	struct phx_channel_ids ids;
 
-	if (rc == 0 && service != NULL && !phx_channel_binding(ch, service, &binding))
-		rc = phx_channel_bind(ch, service, &binding, status);
-	return rc;
+	if (phx_context_check(ch->context) != 0 || service == NULL ||
+		phx_channel_binding(ch, service, &ids))
+		return 0; // phx_call_start() finds out
+	return phx_channel_bind(ch, service, &ids, status);
 }
 
 int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t method,
@@ -199,7 +200,7 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 		deadline_ns > UINT64_MAX - SYNC_GRACE_NS)
 		deadline_ns = UINT64_MAX;
 	rc = sync_bind(ch, service, &status);
-	if (rc == 0)
+	if (rc == 0 || rc == -ENOTCONN)
 		rc = sync_start(ch, q, service, method, request, options, &s, deadline_ns, &call);
 	if (rc) {
 		if (status.code == PHX_OK)

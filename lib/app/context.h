@@ -10,6 +10,7 @@
 #pragma once
 
 #include "lib/app/fork.h"
+#include "lib/app/reattach.h"
 #include "lib/app/session.h"
 
 #define PHX_MESSAGE_CACHES 4 // stripes of free messages, chosen by thread
@@ -22,10 +23,18 @@ struct phx_message_cache {
 	int32_t live; // messages with blocks in `session` that are out: the sum over stripes
 } PHX_CACHE_ALIGNED;
 
+enum phx_context_gone {
+	PHX_CONTEXT_UP,
+	PHX_CONTEXT_AWAY, // the session has ended, reattach.c looks for another
+	PHX_CONTEXT_OVER, // it has ended for good
+};
+
 struct phx_context {
 	struct phx_fork_page *fork_page;      // [const]
 	unsigned cpus;			      // [const] that this process may use
-	_Atomic uint32_t gone;		      // 1: no session
+	_Atomic uint32_t gone;		      // enum phx_context_gone
+	_Atomic uint32_t epoch;		      // of the session that calls name their channels in
+	struct phx_attach_options options;    // [const] with copies of its texts
 	_Atomic uint64_t ignored_completions; // stale tags and handles
 
 	struct phx_lock end_lock;
@@ -38,6 +47,8 @@ struct phx_context {
 	struct phx_list servers;			// under control
 
 	struct phx_queue *default_queue; // [const]
+
+	struct phx_reattach reattach;
 
 	struct phx_lock sessions_lock;
 	struct phx_list sessions; // under sessions_lock: those that are not freed yet
@@ -59,12 +70,26 @@ static inline bool phx_context_gone(const struct phx_context *ctx)
 	return atomic_load_explicit(&ctx->gone, memory_order_acquire) != 0;
 }
 
+// Has it ended for good?
+static inline bool phx_context_over(const struct phx_context *ctx)
+{
+	return atomic_load_explicit(&ctx->gone, memory_order_acquire) == PHX_CONTEXT_OVER;
+}
+
 // What every entry point that needs a session asks first: 0, -EPERM or -ENOTCONN.
 static inline int phx_context_check(const struct phx_context *ctx)
 {
 	if (phx_unlikely(phx_context_forked(ctx)))
 		return -EPERM;
 	return phx_unlikely(phx_context_gone(ctx)) ? -ENOTCONN : 0;
+}
+
+// The same for building messages, which calls that wait for a session need.
+static inline int phx_context_check_build(const struct phx_context *ctx)
+{
+	if (phx_unlikely(phx_context_forked(ctx)))
+		return -EPERM;
+	return phx_unlikely(phx_context_over(ctx)) ? -ENOTCONN : 0;
 }
 
 // The current session has ended. Wakes every thread that sleeps in a wait.

@@ -101,6 +101,41 @@ static void message_unlive(struct phx_message_cache *cache, struct phx_session *
 		phx_session_put(s, 1);
 }
 
+void phx_messages_replace(struct phx_context *ctx, struct phx_session *s) PHX_NO_ANALYSIS
+{
+	struct phx_session *old = ctx->caches[0].session;
+	struct phx_message *free_messages[PHX_MESSAGE_CACHES];
+	int32_t live = 0;
+
+	// All at once: only their sum says how many are out.
+	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
+		phx_lock_take(&ctx->caches[i].lock);
+	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++) {
+		struct phx_message_cache *cache = &ctx->caches[i];
+
+		free_messages[i] = cache->free;
+		live += cache->live;
+		cache->session = s;
+		cache->free = NULL;
+		cache->count = 0;
+		cache->live = 0;
+	}
+	// The context's own part is still there, so this is no revival.
+	atomic_fetch_add_explicit(&old->refs, (uint32_t)live, memory_order_relaxed);
+	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++)
+		phx_lock_give(&ctx->caches[i].lock);
+	for (unsigned i = 0; i < PHX_MESSAGE_CACHES; i++) {
+		while (free_messages[i] != NULL) {
+			struct phx_message *m = free_messages[i];
+
+			free_messages[i] = m->next;
+			m->session = NULL;
+			m->has_first = false;
+			message_give_bare(m);
+		}
+	}
+}
+
 // A message for a block of its own. 0 or as phx_session_heap_alloc().
 static int message_create(
 	struct phx_context *ctx, struct phx_session *s, struct phx_message **out_message)
@@ -133,7 +168,7 @@ int phx_message_new(struct phx_context *ctx, struct phx_message **out_message)
 
 	if (ctx == NULL || out_message == NULL)
 		return -EINVAL;
-	rc = phx_context_check(ctx);
+	rc = phx_context_check_build(ctx);
 	if (rc)
 		return rc;
 	cache = message_cache(ctx);
@@ -190,23 +225,35 @@ void phx_message_forget(struct phx_message *m)
 	message_give_bare(m);
 }
 
+void phx_message_give_back(struct phx_queue *q, struct phx_message *m)
+{
+	struct phx_session *s = m->session;
+
+	m->state = PHX_MESSAGE_FREE;
+	m->root = NULL;
+	m->session = NULL;
+	m->next = q->free_messages;
+	q->free_messages = m;
+	if (m->lent == 0)
+		return;
+	if (phx_likely(s == q->session))
+		phx_queue_return(q, m->lent);
+	else
+		phx_session_put(s, 1); // it was counted when its session was replaced
+}
+
 // A received message goes back to its queue, its block to the dataplane.
 static void message_release_received(struct phx_message *m)
 {
 	struct phx_queue *q = m->queue;
 
 	phx_lock_take(&q->lock);
-	m->state = PHX_MESSAGE_FREE;
-	m->root = NULL;
-	m->next = q->free_messages;
-	q->free_messages = m;
-	if (m->lent != 0) {
-		phx_queue_return(q, m->lent);
-		// Six handles fill an entry; fewer small ones wait for the next poll, wait or
-		// call, since returning alone is not worth waking a worker.
-		if (q->return_count >= PHX_RET_HANDLES || m->lent_len >= MESSAGE_RETURN_NOW)
-			phx_queue_flush_soon(q);
-	}
+	phx_message_give_back(q, m);
+	// Six handles fill an entry; fewer small ones wait for the next poll, wait or call, since
+	// returning alone is not worth waking a worker.
+	if (m->lent != 0 &&
+		(q->return_count >= PHX_RET_HANDLES || m->lent_len >= MESSAGE_RETURN_NOW))
+		phx_queue_flush_soon(q);
 	phx_lock_give(&q->lock);
 }
 

@@ -66,6 +66,14 @@ static inline uint32_t phx_message_inline_len(const struct phx_message *m)
 // session ends. The object goes back to the pools. Any thread.
 void phx_message_forget(struct phx_message *m);
 
+// A received message out of the hands of the application: the object to its queue, the block to
+// the dataplane, or its part to the session that it came in.
+void phx_message_give_back(struct phx_queue *q, struct phx_message *m) PHX_NO_ANALYSIS;
+
+// The same content as a message that is being built in the current session. m stays as it is.
+// -ENOMEM, -ENOTCONN; -EINVAL: what is in it is not of its type.
+int phx_message_move(const struct phx_message *m, struct phx_message **out_message);
+
 // Memory without zeroing for blocks of bytes that are sent beside the message; as
 // phx_message_alloc().
 void *phx_message_reserve(struct phx_message *m, uint32_t size);
@@ -82,6 +90,10 @@ static inline void phx_message_resolve(struct phx_message *m, const struct phx_t
 	m->root = m->body;
 	m->type = type;
 }
+
+// A new session takes the place of the current one, in which free messages give their blocks up and
+// the others are counted. Under `control`.
+void phx_messages_replace(struct phx_context *ctx, struct phx_session *s);
 
 // Free every object of a context at its end.
 void phx_message_destroy_all(struct phx_context *ctx);

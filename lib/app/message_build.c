@@ -51,7 +51,7 @@ void *phx_message_alloc(struct phx_message *m, uint32_t size)
 	void *p;
 
 	if (phx_unlikely(m == NULL || m->state != PHX_MESSAGE_BUILD ||
-			 phx_context_check(m->context) != 0))
+			 phx_context_check_build(m->context) != 0))
 		return NULL;
 	p = phx_message_reserve(m, size);
 	if (phx_likely(p != NULL))

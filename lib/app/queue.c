@@ -2,6 +2,7 @@
 // Makes and ends queues. Works with queue_submit.c, queue_poll.c and wait.c.
 #include "lib/app/queue.h"
 
+#include "lib/app/burst.h"
 #include "lib/app/server.h"
 #include "lib/base/bits.h"
 
@@ -87,6 +88,10 @@ int phx_queue_init(
 	q->room = phx_min(sizes->ret_slots, sizes->comp_slots);
 	q->comp_slots = sizes->comp_slots;
 	q->fd = -1;
+	q->bell_fd = -1;
+	q->timer_fd = -1;
+	q->backlog_tail = &q->backlog;
+	q->waiting_until = UINT64_MAX;
 	q->replies_tail = &q->replies;
 	rc = queue_tables(q, sizes);
 	if (rc == 0)
@@ -99,6 +104,46 @@ int phx_queue_init(
 	return 0;
 }
 
+void phx_queue_replace(struct phx_queue *q, struct phx_queue *fresh)
+{
+	struct phx_call_slot *slots = q->slots;
+	struct phx_request **hash = q->request_hash;
+	uint64_t *returns = q->returns;
+	uint32_t held;
+
+	phx_requests_orphan(q);
+	held = q->lent - q->return_count + q->users;
+	atomic_fetch_add_explicit(&q->session->refs, held, memory_order_relaxed); // ours is one
+	q->users = 0;
+	q->session = fresh->session;
+	q->room = fresh->room;
+	q->comp_slots = fresh->comp_slots;
+	q->sub = fresh->sub;
+	q->ret = fresh->ret;
+	q->comp = fresh->comp;
+	q->bell = fresh->bell;
+	q->sleeper = fresh->sleeper;
+	q->slots = fresh->slots;
+	q->call_slots = fresh->call_slots;
+	q->free_slot = fresh->free_slot;
+	q->returns = fresh->returns;
+	q->return_cap = fresh->return_cap;
+	q->return_count = 0;
+	q->lent = 0;
+	q->request_hash = fresh->request_hash;
+	q->hash_mask = fresh->hash_mask;
+	// It stays ended until the context is up again, or a poll would end it once more.
+	fresh->slots = slots;
+	fresh->request_hash = hash;
+	fresh->returns = returns;
+	// Who sleeps on the old word wakes up on the old word.
+	phx_queue_wake(q);
+	atomic_store_explicit(&q->bell_word,
+		atomic_load_explicit(&fresh->bell_word, memory_order_relaxed),
+		memory_order_release);
+	q->fd_armed = false;
+}
+
 void phx_queue_destroy(struct phx_queue *q)
 {
 	if (q == NULL)
@@ -107,6 +152,7 @@ void phx_queue_destroy(struct phx_queue *q)
 		struct phx_call *call = q->all_calls;
 
 		q->all_calls = call->all;
+		free(call->wait);
 		free(call);
 	}
 	while (q->all_requests != NULL) {
@@ -119,8 +165,18 @@ void phx_queue_destroy(struct phx_queue *q)
 	free(q->slots);
 	free(q->returns);
 	free(q->request_hash);
-	if (q->fd >= 0)
-		(void)close(q->fd); // received for this queue
+	while (q->backlog != NULL) {
+		struct phx_burst *b = q->backlog;
+
+		q->backlog = b->next;
+		free(b);
+	}
+	if (q->bell_fd >= 0)
+		(void)close(q->bell_fd); // received for this queue
+	if (q->fd >= 0) {
+		(void)close(q->timer_fd); // both made for this queue
+		(void)close(q->fd);
+	}
 	phx_lock_fini(&q->lock);
 	free(q);
 }

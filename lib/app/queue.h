@@ -16,7 +16,7 @@
 // A call that was started. The handle applications see; recycled after its callback.
 struct phx_call {
 	struct phx_queue *queue; // [const]
-	struct phx_call *next;	 // in the free list
+	struct phx_call *next;	 // in the free list; among those that wait for a session
 	struct phx_call *all;	 // [const]
 	uint64_t tag;		 // generation << 32 | slot
 	uint32_t position;	 // submission index of its first slot
@@ -26,6 +26,7 @@ struct phx_call {
 	void *arg;
 	const struct phx_type *output;
 	struct phx_message *request; // NULL: was copied inline
+	struct phx_call_wait *wait;  // it waits for a session, NULL: it does not
 };
 
 struct phx_call_slot {
@@ -51,11 +52,12 @@ struct phx_request {
 	struct phx_message *reply;   // NULL: a status without text or metadata
 	uint64_t handle;
 	uint64_t deadline_ns; // phx_clock_ns time, PHX_NO_TIMEOUT
+	uint32_t epoch;	      // of the session it came in
 	uint32_t service;     // handle of the registration
 	uint16_t method;
 	uint8_t state; // enum phx_request_state
 	bool orphan;   // answered by the library; the handler may still reply, unheard
-	bool released; // orphan that the dataplane has forgotten
+	bool released; // orphan that no dataplane knows any more
 	_Atomic bool cancelled;
 	// the reply
 	uint32_t code;
@@ -75,6 +77,7 @@ struct phx_queue {
 	struct phx_lock lock;
 	struct phx_context *context; // [const]
 	struct phx_session *session;
+	uint32_t users;			     // threads that look at its words without the lock
 	uint32_t index;			     // [const]
 	struct phx_attach_queue_sizes asked; // [const] for; the first queue: see the options
 	uint32_t room;			     // limit of calls + lent blocks
@@ -88,7 +91,10 @@ struct phx_queue {
 	const struct phx_shm_u32 *_Atomic bell_word; // futex: what the dataplane rang last
 	uint32_t waiters;			     // threads asleep in phx_wait()
 	bool fd_armed;
-	int fd; // for event loops, -1 = not made
+	int fd;	     // for event loops: an epoll of the two below, -1 = not made
+	int bell_fd; // the dataplane's bell, -1 = none in this session
+	bool timer_set;
+	int timer_fd; // work that comes from nobody: calls that wait, a new session
 
 	// calls
 	struct phx_call_slot *slots;
@@ -119,6 +125,16 @@ struct phx_queue {
 	struct phx_message *free_messages; // of received messages
 	uint32_t end_cursor;		   // slots failed so far after the end
 	bool ended;			   // all of them
+	struct phx_burst *backlog;	   // what a session left that was replaced
+	struct phx_burst **backlog_tail;
+
+	// calls that wait for a session
+	struct phx_call *waiting;
+	uint32_t waiting_count;
+	uint32_t waiting_round;
+	uint32_t waiting_cancels;
+	uint64_t waiting_until; // first deadline, UINT64_MAX: none
+	uint64_t waiting_retry; // no try before
 	uint32_t empty_polls;
 
 	// phx_call(): one of the threads waits for all
@@ -139,6 +155,10 @@ struct phx_queue {
 int phx_queue_init(
 	struct phx_session *s, const struct phx_attach_queue *q, struct phx_queue **out_queue);
 void phx_queue_destroy(struct phx_queue *q);
+
+// Take over what a new session offers for this queue; `fresh` was built over it and gets what is
+// to be freed. The queue is settled. What of the old session is still held is counted there.
+void phx_queue_replace(struct phx_queue *q, struct phx_queue *fresh) PHX_REQUIRES(q->lock);
 
 // Ask the dataplane for one more queue and map it; `control` is held unless the session is being
 // built. As phx_session_request().
@@ -195,6 +215,25 @@ void phx_queue_cancel(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q
 
 // ---- call.c ----
 
+// What a call is made of.
+struct phx_call_spec {
+	struct phx_channel *channel;
+	const struct phx_service *service;
+	uint32_t method;
+	bool wait_for_ready;
+	uint64_t timeout_ns; // PHX_TIMEOUT_NONE
+	const void *meta;
+	uint32_t meta_len;
+	phx_reply_fn fn;
+	void *arg;
+};
+
+// Submit it in the current session. call: one that waited, or NULL; *request is taken on success
+// only. As phx_call_start().
+int phx_call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
+	struct phx_message *request, struct phx_call *call, struct phx_call **out_call);
+// An object for a call, in no table. NULL: no memory.
+struct phx_call *phx_call_create(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Take a call out of the table; it stays alive until phx_call_recycle().
 void phx_call_take(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
 void phx_call_recycle(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
@@ -208,6 +247,8 @@ void phx_request_destroy(struct phx_queue *q, struct phx_request *r) PHX_REQUIRE
 // The registration a request came for, NULL: unknown.
 const struct phx_server_entry *phx_server_entry_find(struct phx_queue *q, uint32_t service)
 	PHX_REQUIRES(q->lock);
+// The session has ended and another takes its place: handlers may still reply, unheard.
+void phx_requests_orphan(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Its server ends: answer UNAVAILABLE; the handler may still reply, unheard.
 void phx_request_abandon(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock);
 // Give a request to its handler. No lock held.
@@ -219,7 +260,37 @@ void phx_request_dispatch(struct phx_request *r);
 // slots, or -EPROTO, which phx_poll() has to report.
 bool phx_queue_has_work(const struct phx_queue *q, int comp) PHX_REQUIRES(q->lock);
 
-// ---- wait.c ----
+// The session has ended: empty the ring and end every call, into the backlog. 0 or -ENOMEM (may
+// be called again).
+int phx_queue_settle(struct phx_queue *q) PHX_REQUIRES(q->lock);
+
+// ---- call_wait.c ----
+
+// Let a call wait for a session. As phx_call_start().
+int phx_call_wait_start(struct phx_queue *q, const struct phx_call_spec *spec,
+	struct phx_message *request, struct phx_call **out_call);
+// Cancel it. False: it does not wait.
+bool phx_call_wait_cancel(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
+// Could phx_call_wait_poll() do something now?
+bool phx_call_wait_due(const struct phx_queue *q) PHX_REQUIRES(q->lock);
+// When (phx_clock_ns time), 0: at once, UINT64_MAX: never.
+uint64_t phx_call_wait_next(const struct phx_queue *q) PHX_REQUIRES(q->lock);
+// It is submitted: out of the list.
+void phx_call_wait_leave(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
+bool phx_call_wait_is_cancelled(const struct phx_call *call);
+// A channel is closed: those of its calls that wait end with CANCELLED. No lock held.
+void phx_call_wait_close(struct phx_queue *q, const struct phx_channel *ch);
+// Submit or end calls that waited for a session. No lock held. How many have ended.
+int phx_call_wait_poll(struct phx_queue *q);
+
+// ---- queue_fd.c ----
+
+// Make the descriptor readable although no bell came. Any thread.
+void phx_queue_wake_fd(struct phx_queue *q) PHX_REQUIRES(q->lock);
+// Ask for the dataplane's bell of queue `index`. As phx_session_request().
+int phx_queue_ask_fd(struct phx_session *s, uint32_t index, int *out_fd);
+// Watch that bell (taken) instead of the one before; -1: none.
+int phx_queue_watch(struct phx_queue *q, int bell_fd) PHX_REQUIRES(q->lock);
 
 // Wake the threads in phx_wait(). Any thread, also in a signal handler.
 void phx_queue_wake(struct phx_queue *q);

@@ -1,42 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// phx_poll(): completions out of the ring, under the lock; then their callbacks, without it.
-// Every entry is copied once and the copy checked: a broken dataplane ends the session
+// phx_poll(): completions out of the ring, under the lock; then their callbacks, without it
+// (burst.c). Every entry is copied once and the copy checked: a broken dataplane ends the session
 // with a reason, never the process.
-#include "lib/app/queue.h"
+#include "lib/app/burst.h"
 #include "lib/app/server.h"
 #include "lib/base/bits.h"
 #include "lib/base/clock.h"
 
 #include <errno.h>
-#include <stdio.h>
+#include <stdlib.h>
 
 #define POLL_SERVICE_EMPTY 1024 // empty polls between two looks at the socket
 
 _Static_assert(sizeof(struct phx_comp_entry) == PHX_SLOT_SIZE, "first slot of an entry");
 
-// A completion on its way to a callback.
-struct poll_event {
-	struct phx_call *call;	     // NULL: a request
-	struct phx_request *request; // NULL: a call
-	struct phx_message *message; // of a call: reply, or what holds the status text
-	const char *text;	     // inside message
-	uint16_t text_len;
-	uint8_t code, origin, executed;
-	uint16_t reason;
-	bool ended; // the session was over: its end is the text
-};
-
-struct poll_burst {
-	unsigned count;
-	bool service; // look at the socket
-	uint64_t now; // clock of this burst, 0 = not read yet
-	struct poll_event events[PHX_LIMIT_BURST];
-};
-
 bool phx_queue_has_work(const struct phx_queue *q, int comp)
 {
-	return comp != 0 || (q->parked != NULL && q->registering == 0) ||
-	       (phx_context_gone(q->context) && !q->ended);
+	return comp != 0 || (q->parked != NULL && q->registering == 0) || q->backlog != NULL ||
+	       (phx_context_gone(q->context) && !q->ended) || phx_call_wait_due(q);
 }
 
 static struct phx_message *poll_message(struct phx_queue *q) PHX_REQUIRES(q->lock)
@@ -58,6 +39,7 @@ static struct phx_message *poll_message(struct phx_queue *q) PHX_REQUIRES(q->loc
 	m->meta_len = 0;
 	m->lent = 0;
 	m->lent_len = 0;
+	m->session = q->session;
 	return m;
 }
 
@@ -130,11 +112,11 @@ PHX_COLD static void poll_ignore(struct phx_queue *q, uint64_t lent) PHX_REQUIRE
 	}
 }
 
-static int poll_call(struct phx_queue *q, struct poll_burst *b, const struct phx_comp_entry *e)
+static int poll_call(struct phx_queue *q, struct phx_burst *b, const struct phx_comp_entry *e)
 	PHX_REQUIRES(q->lock)
 {
 	struct phx_call *call = e->call < q->call_slots ? q->slots[e->call].call : NULL;
-	struct poll_event *ev = &b->events[b->count];
+	struct phx_event *ev = &b->events[b->count];
 	struct phx_message *m = NULL;
 	int rc;
 
@@ -148,7 +130,7 @@ static int poll_call(struct phx_queue *q, struct poll_burst *b, const struct phx
 	if (phx_likely(m != NULL))
 		phx_message_resolve(m, call->output);
 	phx_call_take(q, call);
-	*ev = (struct poll_event){.call = call,
+	*ev = (struct phx_event){.call = call,
 		.message = m,
 		.code = e->code,
 		.origin = e->origin,
@@ -175,7 +157,7 @@ static void poll_resolve(struct phx_queue *q, struct phx_request *r) PHX_REQUIRE
 		phx_message_resolve(r->message, e->service->inputs[r->method]);
 }
 
-static int poll_request(struct phx_queue *q, struct poll_burst *b, const struct phx_comp_entry *e)
+static int poll_request(struct phx_queue *q, struct phx_burst *b, const struct phx_comp_entry *e)
 	PHX_REQUIRES(q->lock)
 {
 	struct phx_request *r = phx_request_create(q, e->handle);
@@ -207,7 +189,7 @@ static int poll_request(struct phx_queue *q, struct poll_burst *b, const struct 
 		*at = r;
 		return 0;
 	}
-	b->events[b->count++] = (struct poll_event){.request = r};
+	b->events[b->count++] = (struct phx_event){.request = r};
 	return 0;
 }
 
@@ -230,7 +212,7 @@ static void poll_request_end(struct phx_queue *q, const struct phx_comp_entry *e
 		poll_ignore(q, 0); // of a reply that was not submitted yet
 }
 
-static int poll_entry(struct phx_queue *q, struct poll_burst *b, const struct phx_comp_entry *e)
+static int poll_entry(struct phx_queue *q, struct phx_burst *b, const struct phx_comp_entry *e)
 	PHX_REQUIRES(q->lock)
 {
 	switch (e->kind) {
@@ -253,7 +235,7 @@ static int poll_entry(struct phx_queue *q, struct poll_burst *b, const struct ph
 }
 
 // Requests that came before the answer to their registration.
-PHX_COLD static void poll_parked(struct phx_queue *q, struct poll_burst *b, unsigned max)
+PHX_COLD static void poll_parked(struct phx_queue *q, struct phx_burst *b, unsigned max)
 	PHX_REQUIRES(q->lock)
 {
 	while (q->parked != NULL && b->count < max && q->registering == 0) {
@@ -261,12 +243,12 @@ PHX_COLD static void poll_parked(struct phx_queue *q, struct poll_burst *b, unsi
 
 		q->parked = r->next_reply;
 		poll_resolve(q, r);
-		b->events[b->count++] = (struct poll_event){.request = r};
+		b->events[b->count++] = (struct phx_event){.request = r};
 	}
 }
 
 // The session is over and the ring is drained: every call ends here.
-PHX_COLD static void poll_end(struct phx_queue *q, struct poll_burst *b, unsigned max)
+PHX_COLD static void poll_end(struct phx_queue *q, struct phx_burst *b, unsigned max)
 	PHX_REQUIRES(q->lock)
 {
 	struct phx_context *ctx = q->context;
@@ -288,7 +270,7 @@ PHX_COLD static void poll_end(struct phx_queue *q, struct poll_burst *b, unsigne
 			phx_message_forget(call->request); // the dataplane may still read it
 		call->request = NULL;
 		phx_call_take(q, call);
-		b->events[b->count++] = (struct poll_event){.call = call,
+		b->events[b->count++] = (struct phx_event){.call = call,
 			.code = (uint8_t)end.code,
 			.origin = PHX_ORIGIN_LIBRARY,
 			.executed = taken ? PHX_EXECUTED_MAYBE : PHX_EXECUTED_NO,
@@ -298,8 +280,8 @@ PHX_COLD static void poll_end(struct phx_queue *q, struct poll_burst *b, unsigne
 	q->ended = q->end_cursor == q->call_slots;
 }
 
-// Fill the burst. 0, -ENOTCONN: over; -ENOMEM; -EPROTO: the dataplane is broken.
-static int poll_take(struct phx_queue *q, struct poll_burst *b, unsigned max) PHX_REQUIRES(q->lock)
+// Fill the burst from the ring. 0, -ENOMEM; -EPROTO: the dataplane is broken.
+static int poll_fill(struct phx_queue *q, struct phx_burst *b, unsigned max) PHX_REQUIRES(q->lock)
 {
 	bool gone = phx_context_gone(q->context); // before the ring, so that nothing is missed
 	int rc = 0, avail;
@@ -329,68 +311,67 @@ static int poll_take(struct phx_queue *q, struct poll_burst *b, unsigned max) PH
 	if (avail < 0)
 		rc = -EPROTO;
 	if (phx_unlikely(gone) && b->count < max && (avail <= 0 || rc == -EPROTO)) {
-		if (q->ended)
-			return -ENOTCONN;
 		poll_end(q, b, max);
 		rc = 0;
 	}
 	return rc;
 }
 
-// ---- callbacks ----
-
-PHX_COLD static void poll_end_text(struct phx_context *ctx, struct phx_status *status)
+// What the last session left: handled before anything of this one.
+PHX_COLD static void poll_backlog(struct phx_queue *q, struct phx_burst *b, unsigned max)
+	PHX_REQUIRES(q->lock)
 {
-	phx_lock_take(&ctx->end_lock);
-	(void)snprintf(status->text, sizeof(status->text), "%s", ctx->end.text);
-	phx_lock_give(&ctx->end_lock);
+	while (q->backlog != NULL && b->count < max) {
+		struct phx_burst *old = q->backlog;
+
+		while (old->first < old->count && b->count < max)
+			b->events[b->count++] = old->events[old->first++];
+		if (old->first < old->count)
+			return;
+		q->backlog = old->next;
+		if (old->next == NULL)
+			q->backlog_tail = &q->backlog;
+		free(old);
+	}
 }
 
-static void poll_run_call(struct poll_event *ev)
+// Fill the burst. As poll_fill(), and -ENOTCONN: over.
+static int poll_take(struct phx_queue *q, struct phx_burst *b, unsigned max) PHX_REQUIRES(q->lock)
 {
-	struct phx_call *call = ev->call;
-	struct phx_message *reply = NULL;
-	struct phx_status status;
-
-	if (call->request != NULL) {
-		phx_message_recycle(call->request);
-		call->request = NULL;
+	if (phx_unlikely(q->backlog != NULL)) {
+		poll_backlog(q, b, max);
+		return 0;
 	}
-	status.code = ev->code;
-	status.origin = ev->origin;
-	status.executed = ev->executed;
-	status.reason = ev->reason;
-	status.text[0] = '\0';
-	if (ev->text_len != 0)
-		(void)snprintf(
-			status.text, sizeof(status.text), "%.*s", (int)ev->text_len, ev->text);
-	if (phx_unlikely(ev->ended))
-		poll_end_text(call->queue->context, &status);
-	if (ev->code == PHX_OK && ev->message != NULL && ev->message->root != NULL)
-		reply = ev->message;
-	else if (ev->code == PHX_OK)
-		phx_status_fill(&status, PHX_INTERNAL, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_YES,
-			PHX_REASON_SCHEMA, "reply without a message of the method's type");
-	if (reply == NULL)
-		phx_message_release(ev->message);
-	if (phx_likely(call->fn != NULL))
-		call->fn(call->arg, reply, &status);
-	else
-		phx_message_release(reply);
+	if (phx_unlikely(q->ended))
+		return phx_context_over(q->context) ? -ENOTCONN : 0;
+	return poll_fill(q, b, max);
 }
 
-static void poll_run(struct phx_queue *q, struct poll_burst *b)
+int phx_queue_settle(struct phx_queue *q)
 {
-	const struct phx_queue *outer = phx_queue_polled;
+	while (!q->ended) {
+		struct phx_burst *b = calloc(1, sizeof(*b));
+		int rc;
 
-	phx_queue_polled = q;
-	for (unsigned i = 0; i < b->count; i++) {
-		if (b->events[i].call != NULL)
-			poll_run_call(&b->events[i]);
-		else
-			phx_request_dispatch(b->events[i].request);
+		if (b == NULL)
+			return -ENOMEM;
+		rc = poll_fill(q, b, PHX_LIMIT_BURST);
+		for (unsigned i = 0; i < b->count; i++) {
+			// No handler has seen it, nobody waits for it any more.
+			if (b->events[i].request != NULL)
+				phx_request_destroy(q, b->events[i].request);
+			b->events[i].request = NULL;
+		}
+		if (b->count != 0) {
+			*q->backlog_tail = b;
+			q->backlog_tail = &b->next;
+		} else {
+			free(b);
+		}
+		if (rc == -ENOMEM)
+			return rc;
 	}
-	phx_queue_polled = outer;
+	return 0;
 }
 
 PHX_COLD static void poll_broken(struct phx_queue *q)
@@ -412,9 +393,9 @@ static void poll_empty(struct phx_queue *q) PHX_REQUIRES(q->lock)
 
 int phx_poll(struct phx_queue *q, unsigned max)
 {
-	struct poll_burst b;
+	struct phx_burst b;
 	bool look = false;
-	int rc;
+	int rc, ended;
 
 	if (phx_unlikely(q == NULL))
 		return -EINVAL;
@@ -425,6 +406,13 @@ int phx_poll(struct phx_queue *q, unsigned max)
 	b.service = false;
 	b.now = 0;
 	phx_lock_take(&q->lock);
+	if (phx_unlikely(q->waiting != NULL)) {
+		phx_lock_give(&q->lock);
+		ended = phx_call_wait_poll(q);
+		if (ended != 0)
+			return ended;
+		phx_lock_take(&q->lock);
+	}
 	rc = poll_take(q, &b, max);
 	if (b.count == 0) {
 		poll_empty(q);
@@ -437,7 +425,7 @@ int phx_poll(struct phx_queue *q, unsigned max)
 		phx_context_service(q->context);
 	if (b.count == 0)
 		return rc == -EPROTO ? 0 : rc; // the next poll ends the calls
-	poll_run(q, &b);
+	phx_burst_run(q, &b);
 	phx_lock_take(&q->lock);
 	for (unsigned i = 0; i < b.count; i++)
 		if (b.events[i].call != NULL)

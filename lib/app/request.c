@@ -33,6 +33,7 @@ struct phx_request *phx_request_create(struct phx_queue *q, uint64_t handle)
 	}
 	r->handle = handle;
 	r->state = PHX_REQUEST_DELIVERED;
+	r->epoch = q->session->epoch;
 	r->orphan = false;
 	r->released = false;
 	r->message = NULL;
@@ -63,12 +64,7 @@ static void request_give_message(struct phx_queue *q, struct phx_request *r) PHX
 	if (m == NULL)
 		return;
 	r->message = NULL;
-	if (m->lent != 0)
-		phx_queue_return(q, m->lent);
-	m->state = PHX_MESSAGE_FREE;
-	m->root = NULL;
-	m->next = q->free_messages;
-	q->free_messages = m;
+	phx_message_give_back(q, m);
 }
 
 static void request_free(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock)
@@ -112,6 +108,33 @@ void phx_request_abandon(struct phx_queue *q, struct phx_request *r)
 	r->meta_len = 0;
 	r->side_off = 0;
 	phx_queue_reply(q, r);
+}
+
+void phx_requests_orphan(struct phx_queue *q)
+{
+	// No handler will ever reply to these.
+	while (q->parked != NULL) {
+		struct phx_request *r = q->parked;
+
+		q->parked = r->next_reply;
+		phx_request_destroy(q, r);
+	}
+	for (uint32_t i = 0; i <= q->hash_mask; i++) {
+		while (q->request_hash[i] != NULL) {
+			struct phx_request *r = q->request_hash[i];
+
+			if (r->reply != NULL)
+				phx_message_forget(r->reply); // may still be read
+			r->reply = NULL;
+			atomic_store_explicit(&r->cancelled, true, memory_order_release);
+			// What is replied to is through; for the others the handler has to come.
+			if (r->state == PHX_REQUEST_DELIVERED)
+				r->orphan = true;
+			phx_request_destroy(q, r);
+		}
+	}
+	q->replies = NULL;
+	q->replies_tail = &q->replies;
 }
 
 PHX_COLD static void request_unimplemented(struct phx_request *r)
@@ -204,6 +227,25 @@ static int request_side(struct phx_request *r, struct phx_message *m, const char
 	return 0;
 }
 
+// A reply that was begun before its request's session, moved there; one that is newer than it has
+// nobody to go to. 0, -ENOTCONN, -ENOMEM, and then *reply is released.
+PHX_COLD static int request_move_reply(const struct phx_request *r, struct phx_message **reply)
+{
+	struct phx_message *m = *reply, *moved = NULL;
+	int rc = -ENOTCONN;
+
+	if ((int32_t)(r->epoch - m->session->epoch) > 0) {
+		rc = phx_message_move(m, &moved);
+		if (rc == 0 && moved->session->epoch != r->epoch) {
+			phx_message_release(moved);
+			rc = -ENOTCONN;
+		}
+	}
+	phx_message_release(m);
+	*reply = moved;
+	return rc;
+}
+
 int phx_reply(struct phx_request *r, struct phx_message *reply, const struct phx_metadata *metadata)
 {
 	int rc;
@@ -218,6 +260,14 @@ int phx_reply(struct phx_request *r, struct phx_message *reply, const struct phx
 		(void)phx_reply_status(
 			r, PHX_INTERNAL, "handler replied with another type of message", NULL);
 		return -EINVAL;
+	}
+	if (phx_unlikely(reply->session->epoch != r->epoch)) {
+		rc = request_move_reply(r, &reply);
+		if (rc) {
+			// Nobody may be there to hear it.
+			(void)phx_reply_status(r, PHX_UNAVAILABLE, NULL, NULL);
+			return rc;
+		}
 	}
 	r->code = PHX_OK;
 	rc = request_side(r, reply, NULL, 0, metadata);
@@ -244,16 +294,16 @@ int phx_reply_status(
 	r->text_len = 0;
 	r->meta_len = 0;
 	r->side_off = 0;
-	if (text_len != 0 || (metadata != NULL && metadata->len != 0)) {
-		if (phx_message_new(r->queue->context, &m) == 0 &&
-			request_side(r, m, text, text_len, metadata) != 0) {
-			phx_message_release(m); // the code matters more than the text
-			m = NULL;
-		}
-		if (m == NULL) {
-			r->text_len = 0;
-			r->meta_len = 0;
-		}
+	if ((text_len != 0 || (metadata != NULL && metadata->len != 0)) &&
+		phx_message_new(r->queue->context, &m) == 0 &&
+		(m->session->epoch != r->epoch ||
+			request_side(r, m, text, text_len, metadata) != 0)) {
+		phx_message_release(m); // the code matters more than the text
+		m = NULL;
+	}
+	if (m == NULL) {
+		r->text_len = 0;
+		r->meta_len = 0;
 	}
 	return request_submit(r, m);
 }

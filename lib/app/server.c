@@ -2,6 +2,7 @@
 // Servers: registering, running, ending. Requests themselves are in request.c.
 #include "lib/app/server.h"
 
+#include "lib/app/channel.h"
 #include "lib/app/queue.h"
 #include "lib/base/clock.h"
 #include "lib/shm/layout.h"
@@ -44,6 +45,7 @@ const struct phx_server_entry *phx_server_entry_find(struct phx_queue *q, uint32
 static void entry_free(struct phx_server_entry *e)
 {
 	free((void *)(uintptr_t)e->handlers);
+	free(e->group);
 	free(e);
 }
 
@@ -65,35 +67,40 @@ void phx_servers_free(struct phx_context *ctx)
 		free(phx_list_entry(node, struct phx_server, link));
 }
 
-static int server_register(struct phx_server *s, const char *group,
-	const struct phx_service *service, uint32_t *out_handle, struct phx_status *out_status)
-	PHX_REQUIRES(s->context->control)
+static int entry_register(struct phx_session *session, const struct phx_server_entry *e,
+	uint32_t *out_handle, struct phx_status *out_status)
 {
-	struct phx_attach_register req = {.service = service->index,
-		.queue = s->queue->index,
-		.group_len = (uint32_t)strlen(group)};
-	int rc = phx_session_schema(s->context->session, service->file, &req.schema, out_status);
+	struct phx_attach_register req = {.service = e->service->index,
+		.queue = e->server->queue->index,
+		.group_len = (uint32_t)strlen(e->group)};
+	int rc = phx_session_schema(session, e->service->file, &req.schema, out_status);
 
 	if (rc)
 		return rc;
-	return phx_session_request_handle(s->context->session, &req.h, sizeof(req),
-		PHX_ATTACH_REGISTER, group, req.group_len, out_handle, out_status);
+	return phx_session_request_handle(session, &req.h, sizeof(req), PHX_ATTACH_REGISTER,
+		e->group, req.group_len, out_handle, out_status);
 }
 
-static struct phx_server_entry *entry_create(struct phx_server *s,
+static struct phx_server_entry *entry_create(struct phx_server *s, const char *group,
 	const struct phx_service *service, const phx_handler_fn *handlers, void *arg)
 {
 	struct phx_server_entry *e = calloc(1, sizeof(*e));
 	phx_handler_fn *copy = calloc(service->method_count + 1, sizeof(*copy));
+	char *name = strdup(group);
 
-	if (e == NULL || copy == NULL) {
+	if (e == NULL || copy == NULL || name == NULL) {
 		free(e);
 		free(copy);
+		free(name);
 		return NULL;
 	}
 	memcpy(copy, handlers, service->method_count * sizeof(*copy));
-	*e = (struct phx_server_entry){
-		.server = s, .service = service, .handlers = copy, .arg = arg};
+	*e = (struct phx_server_entry){.server = s,
+		.service = service,
+		.handlers = copy,
+		.arg = arg,
+		.group = name,
+		.handle = PHX_NO_HANDLE};
 	return e;
 }
 
@@ -122,13 +129,12 @@ int phx_server_add(struct phx_server *s, const char *group, const struct phx_ser
 	group = group != NULL ? group : "";
 	if (strlen(group) > PHX_LIMIT_NAME_BYTES)
 		return phx_status_end(out_status, -EINVAL);
-	e = entry_create(s, service, handlers, arg);
+	e = entry_create(s, group, service, handlers, arg);
 	if (e == NULL)
 		return phx_status_end(out_status, -ENOMEM);
 	server_registering(s->queue, 1);
 	phx_lock_take(&s->context->control);
-	rc = server_register(s, group, service, &e->handle, out_status);
-	phx_lock_give(&s->context->control);
+	rc = entry_register(s->context->session, e, &e->handle, out_status);
 	if (rc == 0) {
 		phx_lock_take(&s->queue->lock);
 		e->next = s->queue->entries;
@@ -137,9 +143,60 @@ int phx_server_add(struct phx_server *s, const char *group, const struct phx_ser
 	} else {
 		entry_free(e);
 	}
+	phx_lock_give(&s->context->control);
 	server_registering(s->queue, -1);
 	phx_queue_wake(s->queue); // what was parked can go on
 	return phx_status_end(out_status, rc);
+}
+
+void phx_servers_void(struct phx_context *ctx)
+{
+	for (uint32_t i = 0; i < PHX_LIMIT_QUEUES_MAX && ctx->queues[i] != NULL; i++) {
+		struct phx_queue *q = ctx->queues[i];
+
+		phx_lock_take(&q->lock);
+		for (struct phx_server_entry *e = q->entries; e != NULL; e = e->next)
+			e->handle = PHX_NO_HANDLE;
+		phx_lock_give(&q->lock);
+	}
+}
+
+// The list changes under `control` only, which is held.
+static int queue_replay(struct phx_queue *q, struct phx_session *s) PHX_NO_ANALYSIS
+{
+	int first = 0;
+
+	for (struct phx_server_entry *e = q->entries; e != NULL; e = e->next) {
+		uint32_t handle;
+		int rc;
+
+		if (e->handle != PHX_NO_HANDLE || e->gone)
+			continue;
+		server_registering(q, 1);
+		rc = entry_register(s, e, &handle, NULL);
+		phx_lock_take(&q->lock);
+		if (rc == 0)
+			e->handle = handle;
+		q->registering--;
+		phx_lock_give(&q->lock);
+		if (first == 0)
+			first = rc;
+	}
+	return first;
+}
+
+int phx_servers_replay(struct phx_context *ctx, struct phx_session *s)
+{
+	int first = 0;
+
+	for (uint32_t i = 0; i < PHX_LIMIT_QUEUES_MAX && ctx->queues[i] != NULL; i++) {
+		int rc = queue_replay(ctx->queues[i], s);
+
+		if (first == 0)
+			first = rc;
+		phx_queue_wake(ctx->queues[i]); // what was parked can go on
+	}
+	return first;
 }
 
 int phx_server_run(struct phx_server *s)
@@ -231,7 +288,8 @@ void phx_server_destroy(struct phx_server *s)
 		phx_lock_give(&s->queue->lock);
 		if (!found)
 			break;
-		server_unregister(s->context, handle);
+		if (handle != PHX_NO_HANDLE)
+			server_unregister(s->context, handle);
 	}
 	entries = server_take_entries(s);
 	phx_list_del(&s->link);

@@ -43,6 +43,7 @@ int phx_session_create(struct phx_context *ctx, struct phx_session **out_session
 		return -ENOMEM;
 	s->context = ctx;
 	s->doorbell = -1;
+	s->patience_ns = PHX_CONTROL_NS;
 	if (phx_attach_client_init(&s->client, session_on_event, s) != 0) {
 		free(s);
 		return -ENOMEM;

@@ -3,10 +3,10 @@
 #include "lib/app/session.h"
 
 #include "lib/app/context.h"
-
-#include "lib/base/clock.h"
+#include "lib/base/bits.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 // One more region that has room for `size` bytes. Only the thread that needs it waits.
 PHX_COLD static int heap_grow(struct phx_session *s, uint64_t size)
@@ -41,6 +41,23 @@ PHX_COLD static int heap_grow(struct phx_session *s, uint64_t size)
 	return rc ? -ENOMEM : 0;
 }
 
+// Without a dataplane a message can still be begun, for a call that waits for the next session; it
+// is moved there.
+PHX_COLD static int heap_grow_alone(struct phx_session *s, uint64_t size)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t want = phx_align_up(phx_max(size, (uint64_t)PHX_LIMIT_HEAP_FIRST_BYTES), page);
+	uint32_t off;
+	int rc = phx_space_fill(&s->send, want, &off);
+
+	if (rc)
+		return rc;
+	phx_lock_take(&s->heap_lock);
+	rc = phx_heap_add_region(s->heap, off, want);
+	phx_lock_give(&s->heap_lock);
+	return rc ? -ENOMEM : 0;
+}
+
 static int heap_try(struct phx_session *s, uint64_t size, uint32_t *out_off)
 {
 	uint64_t off;
@@ -64,7 +81,7 @@ int phx_session_heap_alloc(struct phx_session *s, uint64_t size, uint32_t *out_o
 	// Another thread may have grown the heap while this one waited for the lock.
 	rc = heap_try(s, size, out_off);
 	if (rc == -ENOMEM) {
-		rc = heap_grow(s, size);
+		rc = s->end.code == 0 ? heap_grow(s, size) : heap_grow_alone(s, size);
 		if (rc == 0)
 			rc = heap_try(s, size, out_off);
 	}

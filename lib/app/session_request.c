@@ -37,7 +37,7 @@ int phx_session_request(struct phx_session *s, const struct phx_attach_request *
 		return -ENOTCONN;
 	}
 	rc = phx_attach_client_request(
-		&s->client, request, phx_clock_ns() + PHX_CONTROL_NS, out_answer);
+		&s->client, request, phx_clock_ns() + s->patience_ns, out_answer);
 	if (rc == -EREMOTEIO) {
 		const struct phx_attach_refused *r = phx_attach_refused_of(out_answer->h);
 

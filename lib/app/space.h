@@ -34,6 +34,10 @@ void phx_space_fini(struct phx_space *s);
 // *out_text (static) says what was wrong.
 int phx_space_map(struct phx_space *s, int fd, uint32_t off, uint32_t size, const char **out_text);
 
+// Put `size` bytes (pages) of private memory behind the last region, for the application alone.
+// -ENOMEM: no room.
+int phx_space_fill(struct phx_space *s, uint64_t size, uint32_t *out_off);
+
 // Is [off, off + len) inside one mapped region? Acquire, pairs with phx_space_map().
 static inline bool phx_space_has(const struct phx_space *s, uint32_t off, uint64_t len)
 {

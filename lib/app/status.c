@@ -75,6 +75,8 @@ static uint32_t errno_reason(int rc)
 		return PHX_REASON_NO_MEMORY;
 	case -ETIMEDOUT:
 		return PHX_REASON_DEADLINE;
+	case -ENOTCONN:
+		return PHX_REASON_DATAPLANE_GONE;
 	default:
 		return PHX_REASON_INTERNAL;
 	}

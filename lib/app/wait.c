@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Waiting for completions: spin, yield, sleep; and the descriptor for event loops.
+// Waiting for completions: spin, yield, sleep. The descriptor for event loops: queue_fd.c.
 //
 // A futex and the socket cannot be waited for together, so a sleep is cut into slices of
 // 100 ms, and after each one without a bell the socket is looked at: a dataplane that dies
 // is noticed within a slice, and there is no helper thread.
 //
 // Several threads may sleep on one queue. Each sleep makes a new epoch under the lock and
-// looks at the ring behind it; a bell wakes all of them; the last one to leave disarms.
+// looks at the ring behind it; a bell wakes all of them; the last one to leave disarms. Who waits
+// looks at words of a session without the lock, which keeps that session mapped (wait_enter).
 #include "lib/app/queue.h"
 #include "lib/base/clock.h"
 
@@ -14,7 +15,6 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -42,12 +42,37 @@ static int wait_look(struct phx_queue *q, uint32_t *out_seen) PHX_REQUIRES(q->lo
 	*out_seen = q->comp.next;
 	if (phx_queue_has_work(q, phx_ring_cons_avail(&q->comp)))
 		return 1;
-	return q->ended ? -ENOTCONN : 0;
+	return q->ended && phx_context_over(q->context) ? -ENOTCONN : 0;
 }
 
-static bool wait_changed(const struct phx_queue *q, uint32_t seen)
+// What a waiting thread looks at without the lock.
+struct wait_view {
+	struct phx_session *session;
+	const struct phx_shm_u32 *comp_prod, *bell;
+	uint32_t seen;
+};
+
+static void wait_enter(struct phx_queue *q, uint32_t seen, struct wait_view *v)
+	PHX_REQUIRES(q->lock)
 {
-	return phx_shm_load32_acquire(q->comp.prod_word) != seen || phx_context_gone(q->context);
+	v->session = q->session;
+	v->comp_prod = q->comp.prod_word;
+	v->bell = atomic_load_explicit(&q->bell_word, memory_order_relaxed); // under the lock
+	v->seen = seen;
+	q->users++;
+}
+
+static void wait_leave(struct phx_queue *q, const struct wait_view *v) PHX_REQUIRES(q->lock)
+{
+	if (phx_likely(v->session == q->session))
+		q->users--;
+	else
+		phx_session_put(v->session, 1); // it was counted when its session was replaced
+}
+
+static bool wait_changed(const struct phx_queue *q, const struct wait_view *v)
+{
+	return phx_shm_load32_acquire(v->comp_prod) != v->seen || phx_context_gone(q->context);
 }
 
 // Learn from one wait: how long spinning pays. Other threads may interleave; it is a guess.
@@ -74,8 +99,8 @@ static void wait_spin_learn(struct phx_queue *q, uint64_t budget, uint64_t gap_n
 }
 
 // Spin within the budget, then yield. True: something changed.
-static bool wait_awake(struct phx_queue *q, uint32_t seen, uint64_t deadline_ns, uint64_t budget,
-	uint64_t *out_spun)
+static bool wait_awake(struct phx_queue *q, const struct wait_view *v, uint64_t deadline_ns,
+	uint64_t budget, uint64_t *out_spun)
 {
 	uint64_t start = 0, now = 0;
 
@@ -84,7 +109,7 @@ static bool wait_awake(struct phx_queue *q, uint32_t seen, uint64_t deadline_ns,
 		start = phx_clock_ns();
 		do {
 			for (int i = 0; i < 8; i++) {
-				if (wait_changed(q, seen)) {
+				if (wait_changed(q, v)) {
 					*out_spun = phx_clock_ns() - start;
 					return true;
 				}
@@ -95,19 +120,29 @@ static bool wait_awake(struct phx_queue *q, uint32_t seen, uint64_t deadline_ns,
 		*out_spun = UINT64_MAX;
 	}
 	for (int i = 0; i < WAIT_YIELDS; i++) {
-		if (wait_changed(q, seen))
+		if (wait_changed(q, v))
 			return true;
 		(void)sched_yield(); // cannot fail
 		if (i % 16 == 15 && deadline_ns != UINT64_MAX && phx_clock_ns() >= deadline_ns)
 			break;
 	}
-	return wait_changed(q, seen);
+	return wait_changed(q, v);
+}
+
+// No longer than until a call that waits for a session has something to do.
+PHX_COLD static uint64_t wait_slice_of_calls(const struct phx_queue *q, uint64_t slice)
+	PHX_REQUIRES(q->lock)
+{
+	uint64_t next = phx_call_wait_next(q), now = phx_clock_ns();
+
+	return next > now ? phx_min(slice, next - now) : 0;
 }
 
 // One sleep. As wait_look(); *out_timeout: the slice passed without a bell.
 static int wait_sleep(struct phx_queue *q, uint64_t left_ns, bool *out_timeout)
 {
 	uint64_t slice = WAIT_SLICE_NS;
+	struct wait_view v = {.session = NULL};
 	uint32_t seen, bell = 0;
 	int rc;
 
@@ -115,24 +150,29 @@ static int wait_sleep(struct phx_queue *q, uint64_t left_ns, bool *out_timeout)
 	phx_lock_take(&q->lock);
 	rc = wait_look(q, &seen);
 	if (rc == 0) {
-		bell = phx_bell_seen(q->bell_word);
+		// It changes under the lock only.
+		bell = phx_bell_seen(atomic_load_explicit(&q->bell_word, memory_order_relaxed));
 		phx_bell_disarm(&q->sleeper);
 		phx_bell_arm(&q->sleeper);
 		rc = phx_queue_has_work(q, phx_ring_cons_recheck(&q->comp));
 		if (rc == 0) {
 			q->waiters++;
+			wait_enter(q, seen, &v);
 		} else if (q->waiters == 0) {
 			phx_bell_disarm(&q->sleeper);
 		}
 	}
 	if (q->replies != NULL || q->return_count != 0 || q->cancels != 0)
 		slice = WAIT_SLICE_FULL_NS;
+	if (phx_unlikely(q->waiting != NULL))
+		slice = wait_slice_of_calls(q, slice);
 	phx_lock_give(&q->lock);
 	if (rc != 0)
 		return rc;
-	rc = phx_bell_wait_futex(q->bell_word, bell, phx_min(slice, left_ns));
+	rc = phx_bell_wait_futex(v.bell, bell, phx_min(slice, left_ns));
 	*out_timeout = rc == -ETIMEDOUT;
 	phx_lock_take(&q->lock);
+	wait_leave(q, &v);
 	if (--q->waiters == 0 && !q->fd_armed)
 		phx_bell_disarm(&q->sleeper);
 	rc = wait_look(q, &seen);
@@ -167,6 +207,7 @@ static int wait_sleep_until(struct phx_queue *q, uint64_t deadline_ns, uint32_t 
 int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 {
 	uint64_t deadline_ns = UINT64_MAX, budget, spun, now;
+	struct wait_view v = {.session = NULL};
 	uint32_t seen, wakes;
 	bool awake = false, quiet;
 	int rc;
@@ -181,6 +222,8 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 	quiet = q->quiet && rc == 0;
 	q->quiet = false;
 	budget = quiet ? 0 : wait_spin_budget(q);
+	if (rc == 0 && timeout_ns != 0 && !quiet)
+		wait_enter(q, seen, &v);
 	phx_lock_give(&q->lock);
 	if (rc != 0 || timeout_ns == 0)
 		return rc;
@@ -189,8 +232,9 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 		deadline_ns = timeout_ns < UINT64_MAX - now ? now + timeout_ns : UINT64_MAX;
 	}
 	if (!quiet) {
-		awake = wait_awake(q, seen, deadline_ns, budget, &spun);
+		awake = wait_awake(q, &v, deadline_ns, budget, &spun);
 		phx_lock_take(&q->lock);
+		wait_leave(q, &v);
 		wait_spin_learn(q, budget, spun, spun != UINT64_MAX);
 		rc = awake ? wait_look(q, &seen) : 0;
 		phx_lock_give(&q->lock);
@@ -202,89 +246,6 @@ int phx_wait(struct phx_queue *q, uint64_t timeout_ns)
 		phx_lock_take(&q->lock);
 		q->quiet = true;
 		phx_lock_give(&q->lock);
-	}
-	return rc;
-}
-
-// ---- descriptor ----
-
-static int fd_request(struct phx_context *ctx, struct phx_queue *q) PHX_REQUIRES(ctx->control)
-{
-	struct phx_attach_queue_fd req = {.queue = q->index};
-	struct phx_attach_request request = {.h = &req.h,
-		.size = sizeof(req),
-		.type = PHX_ATTACH_QUEUE_FD,
-		.answer_size = sizeof(struct phx_attach_header),
-		.answer_fds = 1};
-	struct phx_attach_answer answer;
-	int rc;
-
-	if (q->fd >= 0)
-		return 0;
-	rc = phx_session_request(ctx->session, &request, &answer, NULL);
-	if (rc)
-		return rc;
-	phx_lock_take(&q->lock);
-	q->fd = answer.fds[0];
-	phx_lock_give(&q->lock);
-	return 0;
-}
-
-int phx_fd(struct phx_queue *q)
-{
-	int rc;
-
-	if (q == NULL)
-		return -EINVAL;
-	rc = phx_context_check(q->context);
-	if (rc)
-		return rc;
-	phx_lock_take(&q->context->control);
-	rc = fd_request(q->context, q);
-	if (rc == 0)
-		rc = q->fd; // set once, under `control`
-	phx_lock_give(&q->context->control);
-	return rc;
-}
-
-// Take the bytes of earlier bells out. False: the other end is closed.
-static bool fd_drain(int fd)
-{
-	char bytes[256];
-	ssize_t n;
-
-	do
-		n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
-	while (n > 0 || (n < 0 && errno == EINTR));
-	return n != 0;
-}
-
-int phx_fd_arm(struct phx_queue *q)
-{
-	bool open = false;
-	uint32_t seen;
-	int rc;
-
-	if (q == NULL)
-		return -EINVAL;
-	if (phx_context_forked(q->context))
-		return -EPERM;
-	phx_lock_take(&q->lock);
-	rc = q->fd >= 0 ? wait_look(q, &seen) : -EINVAL;
-	if (rc == 0)
-		open = fd_drain(q->fd);
-	if (rc == 0 && open) {
-		phx_bell_disarm(&q->sleeper);
-		phx_bell_arm(&q->sleeper);
-		rc = phx_queue_has_work(q, phx_ring_cons_recheck(&q->comp));
-		q->fd_armed = rc == 0;
-		if (rc != 0 && q->waiters == 0)
-			phx_bell_disarm(&q->sleeper);
-	}
-	phx_lock_give(&q->lock);
-	if (rc == 0 && !open) {
-		phx_context_service(q->context);
-		return 1; // the dataplane is gone; polling ends the calls
 	}
 	return rc;
 }

@@ -10,6 +10,12 @@
 //   -EINVAL bad argument; -ENOMEM no memory or heap quota used up; -EAGAIN back-pressure: poll
 //   the queue and try again; -EPERM used after fork; -ENOTCONN the dataplane is gone or
 //   has detached this application; -ETIMEDOUT; -ENOTSUP.
+// When the dataplane goes away (a crash, a restart, an upgrade), calls in flight end with
+// UNAVAILABLE, reason DATAPLANE_GONE, and the library looks for the next dataplane by itself: same
+// handles, channels opened and services registered again. Until then functions that need it return
+// -ENOTCONN, except that calls with wait_for_ready wait. Received messages stay readable until they
+// are released; messages being built go with the next call. Requests of before are cancelled:
+// phx_reply() returns -ENOTCONN for them. phx_poll(), phx_wait(), phx_server_run() go on.
 // Option structs start with their size, set by the *_INIT initialisers; a zero field means
 // the default.
 #pragma once
@@ -64,10 +70,11 @@ struct phx_attach_options {
 	uint32_t sub_slots;  // of the default queue: powers of two, 64..4096; default 1024
 	uint32_t ret_slots;  // calls in flight plus received messages held; default 1024
 	uint32_t comp_slots; // completion ring, up to 32768; default 4096
+	bool stay_detached;  // when the dataplane goes away, do not look for it again
 };
 #define PHX_ATTACH_OPTIONS_INIT                                                                    \
 	{                                                                                          \
-		sizeof(struct phx_attach_options), 0, 0, 0, 0, 0, 0, 0, 0                          \
+		sizeof(struct phx_attach_options), 0, 0, 0, 0, 0, 0, 0, 0, false                   \
 	}
 
 // Attach this process to the local dataplane. options may be NULL. Waits (without spinning) until
@@ -76,9 +83,12 @@ struct phx_attach_options {
 PHX_API int phx_attach(const struct phx_attach_options *options, struct phx_context **out_context,
 	struct phx_status *out_status);
 
-// Is the session over, so that everything else returns -ENOTCONN (or -EPERM in a child)? Then
+// Is there no session, so that what needs one returns -ENOTCONN (or -EPERM in a child)? Then
 // *out_status, which may be NULL, says why: UNAVAILABLE and the reason for which the dataplane
-// detached this application or went away. Any thread. A context is not revived: detach.
+// detached this application or went away. Any thread. The library looks for another dataplane
+// after DATAPLANE_GONE, DP_RESTART and SLOW_CONSUMER (unless stay_detached); with another reason
+// the end is final: phx_poll() and phx_wait() return -ENOTCONN, and all there is to do is to
+// detach.
 PHX_API bool phx_context_ended(const struct phx_context *context, struct phx_status *out_status);
 
 // End all calls (their callbacks do not run any more), give memory back and free the context with
@@ -157,7 +167,7 @@ PHX_API void phx_channel_close(struct phx_channel *channel);
 struct phx_call_options {
 	size_t size;
 	uint64_t timeout_ns; // deadline from now; 0 = none
-	bool wait_for_ready; // wait for connection and service instead of failing fast
+	bool wait_for_ready; // wait for dataplane, connection and service instead of failing
 	const struct phx_metadata *metadata; // sent with the request; copied
 };
 #define PHX_CALL_OPTIONS_INIT                                                                      \

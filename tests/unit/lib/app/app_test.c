@@ -12,19 +12,30 @@ static const struct phx_type *const types[] = {&note_type, &note_type};
 const struct phx_service note_service = {"test.Notes", &note_file, 0, 2, names, types, types};
 const struct phx_service other_service = {"test.Others", &note_file, 1, 2, names, types, types};
 
-struct session session_open(struct fake_dp *dp)
+static struct session session_attach(struct fake_dp *dp, bool again)
 {
 	struct phx_attach_options options = PHX_ATTACH_OPTIONS_INIT;
 	struct session s = {.dp = dp != NULL ? dp : fake_dp_create()};
 
 	fake_dp_start(s.dp);
 	options.rundir = s.dp->rundir;
+	options.stay_detached = !again;
 	options.timeout_ns = FAKE_PATIENCE_NS;
 	assert_int_equal(0, phx_attach(&options, &s.ctx, NULL));
 	s.queue = phx_queue_default(s.ctx);
 	assert_non_null(s.queue);
 	assert_int_equal(0, phx_channel_open(s.ctx, "local:", NULL, &s.channel, NULL));
 	return s;
+}
+
+struct session session_open(struct fake_dp *dp)
+{
+	return session_attach(dp, false);
+}
+
+struct session session_open_again(struct fake_dp *dp)
+{
+	return session_attach(dp, true);
 }
 
 void session_close(struct session *s)

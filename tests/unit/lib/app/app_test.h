@@ -36,6 +36,8 @@ struct session {
 // A fake dataplane that was configured but not started, or NULL for a usual one; attached to it,
 // with a channel to local: open.
 struct session session_open(struct fake_dp *dp);
+// The same, attaching again when the dataplane is replaced.
+struct session session_open_again(struct fake_dp *dp);
 void session_close(struct session *s);
 
 // A message with `len` bytes of text, each the low byte of number.

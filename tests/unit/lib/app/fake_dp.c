@@ -280,7 +280,11 @@ static void fake_register(struct fake_dp *dp, const struct phx_attach_register *
 		dp->group, sizeof(dp->group), "%.*s", (int)req->group_len, (const char *)(req + 1));
 	atomic_fetch_add(&dp->registers, 1);
 	fake_until(atomic_load(&dp->hold_register) == 0);
-	fake_handle(dp, req->h.id, 70 + req->service);
+	if (atomic_load(&dp->refuse_register))
+		fake_refuse(dp, PHX_ATTACH_REFUSED, req->h.id, PHX_PERMISSION_DENIED,
+			PHX_REASON_DENIED, "not yet");
+	else
+		fake_handle(dp, req->h.id, 70 + dp->handle_base + req->service);
 }
 
 static void fake_packet(struct fake_dp *dp, const union fake_packet *p)
@@ -319,7 +323,7 @@ static void fake_packet(struct fake_dp *dp, const union fake_packet *p)
 			fake_refuse(dp, PHX_ATTACH_REFUSED, p->h.id, PHX_INVALID_ARGUMENT,
 				PHX_REASON_INVALID, "unknown scheme");
 		else
-			fake_handle(dp, p->h.id, 40);
+			fake_handle(dp, p->h.id, 40 + dp->handle_base);
 		return;
 	case PHX_ATTACH_BIND:
 		atomic_fetch_add(&dp->binds, 1);
@@ -327,7 +331,7 @@ static void fake_packet(struct fake_dp *dp, const union fake_packet *p)
 			fake_refuse(dp, PHX_ATTACH_REFUSED, p->h.id, PHX_INVALID_ARGUMENT,
 				PHX_REASON_SCHEMA, "not in the schema");
 		else
-			fake_handle(dp, p->h.id, 3);
+			fake_handle(dp, p->h.id, 3 + dp->handle_base);
 		return;
 	case PHX_ATTACH_REGISTER:
 		fake_register(dp, &p->reg);
@@ -380,18 +384,34 @@ static void *fake_main(void *arg)
 	}
 }
 
-struct fake_dp *fake_dp_create(void)
+static struct fake_dp *fake_dp_blank(void)
 {
 	struct fake_dp *dp = calloc(1, sizeof(*dp));
 
 	assert_non_null(dp);
-	(void)snprintf(dp->rundir, sizeof(dp->rundir), "/tmp/phoenix-test-XXXXXX");
-	assert_non_null(mkdtemp(dp->rundir));
 	dp->listen_fd = -1;
 	dp->send_quota = 64 << 20;
 	atomic_store(&dp->conn, -1);
 	dp->stop_fd = eventfd(0, EFD_CLOEXEC);
 	dp->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return dp;
+}
+
+struct fake_dp *fake_dp_create(void)
+{
+	struct fake_dp *dp = fake_dp_blank();
+
+	(void)snprintf(dp->rundir, sizeof(dp->rundir), "/tmp/phoenix-test-XXXXXX");
+	assert_non_null(mkdtemp(dp->rundir));
+	return dp;
+}
+
+struct fake_dp *fake_dp_create_after(struct fake_dp *old)
+{
+	struct fake_dp *dp = fake_dp_blank();
+
+	memcpy(dp->rundir, old->rundir, sizeof(dp->rundir));
+	old->rundir[0] = '\0'; // the new one removes it
 	return dp;
 }
 
@@ -430,28 +450,40 @@ uint32_t fake_dp_grow_recv(struct fake_dp *dp, uint32_t size)
 	return index;
 }
 
-void fake_dp_destroy(struct fake_dp *dp)
+void fake_dp_stop(struct fake_dp *dp)
 {
 	uint64_t one = 1;
 	char path[128];
+	int conn;
 
-	if (dp->listen_fd >= 0) {
-		assert_int_equal(sizeof(one), write(dp->stop_fd, &one, sizeof(one)));
-		pthread_join(dp->thread, NULL);
-		close(dp->listen_fd);
+	if (dp->listen_fd < 0)
+		return;
+	assert_int_equal(sizeof(one), write(dp->stop_fd, &one, sizeof(one)));
+	pthread_join(dp->thread, NULL);
+	close(dp->listen_fd);
+	dp->listen_fd = -1;
+	snprintf(path, sizeof(path), "%s/app.sock", dp->rundir);
+	unlink(path);
+	conn = atomic_exchange(&dp->conn, -1);
+	if (conn >= 0)
+		close(conn);
+	for (unsigned i = 0; i < atomic_load(&dp->queue_count); i++) {
+		int fd = atomic_exchange(&dp->queues[i].fd, -1);
+
+		if (fd >= 0)
+			close(fd);
 	}
-	if (atomic_load(&dp->conn) >= 0)
-		close(atomic_load(&dp->conn));
+}
+
+void fake_dp_destroy(struct fake_dp *dp)
+{
+	fake_dp_stop(dp);
 	for (unsigned object = 0; object < 2; object++)
 		for (uint32_t i = 0; i < atomic_load(&dp->objects[object].count); i++)
 			phx_region_fini(&dp->objects[object].regions[i].region);
-	for (unsigned i = 0; i < atomic_load(&dp->queue_count); i++)
-		if (atomic_load(&dp->queues[i].fd) >= 0)
-			close(atomic_load(&dp->queues[i].fd));
 	close(dp->stop_fd);
 	close(dp->doorbell);
-	snprintf(path, sizeof(path), "%s/app.sock", dp->rundir);
-	unlink(path);
-	rmdir(dp->rundir);
+	if (dp->rundir[0] != '\0')
+		rmdir(dp->rundir);
 	free(dp);
 }

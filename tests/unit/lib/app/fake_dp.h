@@ -62,13 +62,14 @@ struct fake_dp {
 	uint32_t refuse_code, refuse_reason;
 	void (*spoil)(struct phx_attach_hello_rep *rep); // make the answer wrong
 	bool spoil_fds;					 // send one descriptor too few
+	uint32_t handle_base;				 // added to every handle
 
 	// What happened
 	_Atomic uint32_t hellos, mapped, schemas, schema_parts, schema_bytes, opens, closes, binds;
 	_Atomic uint32_t registers, unregisters, goodbyes, grows;
 	struct phx_attach_hello_req hello;
 	char target[256], group[256];
-	_Atomic bool refuse_bind;
+	_Atomic bool refuse_bind, refuse_register;
 	_Atomic uint32_t hold_register; // 1: no answer to REGISTER until it is 0
 };
 
@@ -77,6 +78,10 @@ struct fake_dp *fake_dp_create(void);
 void fake_dp_start(struct fake_dp *dp);
 // Stop, join, unmap, remove the run directory.
 void fake_dp_destroy(struct fake_dp *dp);
+// The process is gone: socket, thread, bells. Its memory stays until fake_dp_destroy().
+void fake_dp_stop(struct fake_dp *dp);
+// Another one on the run directory of a stopped one, not started.
+struct fake_dp *fake_dp_create_after(struct fake_dp *old);
 // What the death of a dataplane looks like to the application.
 void fake_dp_kill(struct fake_dp *dp);
 // Send EVENT_DETACH.

@@ -10,7 +10,8 @@
 #include <sched.h>
 #include <sys/epoll.h>
 
-#define EVENTS 64
+#define EVENTS	      64
+#define YIELD_LONG_NS UINT64_C(50000) // a yield that somebody else ran in
 
 static void add(_Atomic uint64_t *counter, uint64_t delta)
 {
@@ -143,6 +144,9 @@ void worker_wait(struct worker *worker)
 	if (worker->idle < WORKER_YIELDS) {
 		add(&worker->stats.yields, 1);
 		(void)sched_yield(); // cannot fail on Linux
+		// Others keep the core for their whole turn: who sleeps is let in before them.
+		if (phx_clock_ns() - worker->now_ns > YIELD_LONG_NS)
+			worker->idle = WORKER_YIELDS;
 		return;
 	}
 	worker_sleep(worker);

@@ -18,7 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WAIT_YIELDS	   200 // about 80 us alone on a core, then sleeping is cheaper
+#define WAIT_YIELDS	   200		   // about 80 us alone on a core, then sleeping is cheaper
+#define WAIT_YIELD_LONG_NS UINT64_C(50000) // a yield that somebody else ran in
 #define WAIT_SLICE_NS	   (100 * PHX_NS_PER_MS)
 #define WAIT_SLICE_FULL_NS (1 * PHX_NS_PER_MS) // while something waits for room in a ring
 #define WAIT_SPIN_MAX_NS   UINT64_C(5000)      // longer gaps are cheaper to yield through
@@ -102,7 +103,7 @@ static void wait_spin_learn(struct phx_queue *q, uint64_t budget, uint64_t gap_n
 static bool wait_awake(struct phx_queue *q, const struct wait_view *v, uint64_t deadline_ns,
 	uint64_t budget, uint64_t *out_spun)
 {
-	uint64_t start = 0, now = 0;
+	uint64_t start = 0, now = 0, then;
 
 	*out_spun = 0;
 	if (budget != 0) {
@@ -119,12 +120,16 @@ static bool wait_awake(struct phx_queue *q, const struct wait_view *v, uint64_t 
 		} while (now - start < budget);
 		*out_spun = UINT64_MAX;
 	}
+	then = phx_clock_ns();
 	for (int i = 0; i < WAIT_YIELDS; i++) {
 		if (wait_changed(q, v))
 			return true;
 		(void)sched_yield(); // cannot fail
-		if (i % 16 == 15 && deadline_ns != UINT64_MAX && phx_clock_ns() >= deadline_ns)
+		now = phx_clock_ns();
+		// Others keep the core for their whole turn: who sleeps is let in before them.
+		if (now - then > WAIT_YIELD_LONG_NS || now >= deadline_ns)
 			break;
+		then = now;
 	}
 	return wait_changed(q, v);
 }

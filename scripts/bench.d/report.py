@@ -41,6 +41,8 @@ TARGETS = [t for rows in (
     against("tcp 1 MiB", TCP, "W3b", "goodput_gb_s", ">=", (RAW, 0.6), (GRPC, 1.3)),
     against("local, 2 ms of rest, p50", LOCAL, "W5", "p50_us", "<=", (floor(LOCAL), 1.3),
             (GRPC, 1)),
+    against("local p99 beside 8 MiB", LOCAL, "W6", "p99_us", "<=", (f"load({LOCAL})", 3)),
+    against("tcp p99 beside 8 MiB", TCP, "W6", "p99_us", "<=", (f"load({TCP})", 3)),
     against("local idle cpu", LOCAL, "W4", "idle_percent", "<=", (None, 0.1), (GRPC, 1)),
     against("tcp idle cpu", TCP, "W4", "idle_percent", "<=", (None, 0.1), (GRPC, 1)),
 ) for t in rows]

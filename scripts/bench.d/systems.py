@@ -94,8 +94,8 @@ class Catalogue:
         return Process([self.dataplane_bin, "--rundir", rundir, "--standalone", rules,
                         "--policy", "null"], cpu, ready)
 
-    def phoenix_server(self, name, cpu):
-        return Process([self.bench_bin, "server", "bench", "--rundir", self.rundir(name)], cpu)
+    def phoenix_server(self, name, cpu, group="bench"):
+        return Process([self.bench_bin, "server", group, "--rundir", self.rundir(name)], cpu)
 
     def phoenix(self, name, target, near, far, cpus, floor, loads):
         """Client attached to `near`, server to `far`; cpus: client, near, far, server."""
@@ -105,12 +105,13 @@ class Catalogue:
         if far != near:
             processes.append(self.dataplane(near, dp_near))
         processes.append(self.phoenix_server(far, server))
+        processes.append(self.phoenix_server(far, server, "stream"))
         return System(name, loads,
                       [self.bench_bin, "client", target, "--rundir", self.rundir(near)], client,
                       processes, floor, [self.bench_bin, self.dataplane_bin])
 
     def phoenix_systems(self):
-        every = self.loads(LATENCY, ["W5"], RATES, BULK, ["W4"])
+        every = self.loads(LATENCY, ["W5"], RATES, BULK, ["W6"], ["W4"])
         some = self.loads(LATENCY, RATES)
         remote = f"tcp://127.0.0.1:{self.port['phoenix']}/bench"
         local_model, tcp_model = "dps=1,pin=%s", "dps=2,pin=%s"

@@ -15,8 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define DESCRIPTORS_MIN 64 // before the first application comes
 
 static int usage_error(const char *error)
 {
@@ -43,15 +46,44 @@ static void prepare_process(void)
 	phx_log_set_program("dataplane");
 }
 
+// Each application takes about ten descriptors, so all that may be had are asked for; EAL aborts
+// the process where it finds none.
+static int take_descriptors(void)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	(void)getrlimit(RLIMIT_NOFILE, &limit); // cannot fail
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit); // up to the hard limit: cannot fail
+	if (limit.rlim_cur >= DESCRIPTORS_MIN)
+		return DAEMON_EXIT_OK;
+	phx_log_err("main",
+		"%llu open files are allowed, %d are needed: raise the hard limit (ulimit -Hn)",
+		(unsigned long long)limit.rlim_cur, DESCRIPTORS_MIN);
+	return DAEMON_EXIT_RESOURCES;
+}
+
+static int rundir_foreign(const char *path)
+{
+	struct stat st = {0};
+
+	(void)stat(path, &st); // it was there a moment ago
+	phx_log_err("main",
+		"%s: run directory: of uid %u with mode %03o, must be of uid %u and writable by it "
+		"alone (0755)",
+		path, (unsigned)st.st_uid, (unsigned)st.st_mode & 0777, (unsigned)geteuid());
+	return DAEMON_EXIT_USAGE;
+}
+
 static int rundir_failed(const char *path, int rc)
 {
+	if (rc == -EPERM)
+		return rundir_foreign(path);
 	if (rc == -EEXIST) {
 		phx_log_err("main", "%s: another dataplane runs there", path);
 		return DAEMON_EXIT_EXISTS;
 	}
-	phx_log_err("main", "%s: run directory: %s", path,
-		rc == -EPERM ? "not owned by this user or writable by others"
-			     : strerrorname_np(-rc));
+	phx_log_err("main", "%s: run directory: %s", path, strerrorname_np(-rc));
 	return rc == -ENOSPC || rc == -EMFILE || rc == -ENOMEM ? DAEMON_EXIT_RESOURCES
 							       : DAEMON_EXIT_USAGE;
 }
@@ -109,6 +141,9 @@ int main(int argc, char **argv)
 		return DAEMON_EXIT_OK;
 	}
 	phx_log_set_level(options.log_level);
+	rc = take_descriptors();
+	if (rc != DAEMON_EXIT_OK)
+		return rc;
 	rc = rundir_open(options.rundir, &dir);
 	if (rc != 0)
 		return rundir_failed(options.rundir, rc);

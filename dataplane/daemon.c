@@ -152,6 +152,7 @@ static int start_attach(struct daemon *d)
 		.workers = d->workers.worker,
 		.worker_count = d->workers.count,
 		.app_memory = d->options->app_memory,
+		.max_message = d->options->max_message,
 		.open_remote = open_remote,
 		.open_remote_arg = d,
 	};

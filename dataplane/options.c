@@ -14,6 +14,7 @@
 #define APP_MEMORY_DEFAULT (UINT64_C(4) << 30)
 #define APP_MEMORY_MIN	   (UINT64_C(1) << 20)
 #define APP_MEMORY_MAX	   (UINT64_C(1) << 44)
+#define MAX_MESSAGE_MIN	   (UINT64_C(1) << 16)
 
 static const char usage[] =
 	"usage: phoenix-dataplane [EAL-ARGUMENT... --] [OPTION...]\n"
@@ -26,6 +27,8 @@ static const char usage[] =
 	"                       only this user and root may attach and register\n"
 	"  --workers N          number of workers (default 1, or one for each further lcore)\n"
 	"  --app-memory SIZE    shared memory of all applications together (default 4G)\n"
+	"  --max-message SIZE   largest message that applications may send or receive\n"
+	"                       (64K to 1G, default 64M)\n"
 	"  --policy TYPE        attach a built-in policy to every application; may be repeated\n"
 	"                       (there is one: null, which lets everything pass)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
@@ -45,6 +48,7 @@ enum {
 	OPT_STANDALONE,
 	OPT_WORKERS,
 	OPT_APP_MEMORY,
+	OPT_MAX_MESSAGE,
 	OPT_POLICY,
 	OPT_LOG_LEVEL,
 	OPT_CHECK
@@ -56,6 +60,7 @@ static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
 	{"workers", required_argument, NULL, OPT_WORKERS},
 	{"app-memory", required_argument, NULL, OPT_APP_MEMORY},
+	{"max-message", required_argument, NULL, OPT_MAX_MESSAGE},
 	{"policy", required_argument, NULL, OPT_POLICY},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
 	{"check", no_argument, NULL, OPT_CHECK},
@@ -153,6 +158,15 @@ static int set_number(struct options *o, int opt, const char *text, char *error,
 		o->workers = (unsigned)v;
 		return 0;
 	}
+	if (opt == OPT_MAX_MESSAGE) {
+		if (parse_size(text, &v) != 0 || v < MAX_MESSAGE_MIN ||
+			v > PHX_LIMIT_MESSAGE_BYTES_MAX) {
+			(void)snprintf(error, error_size, "--max-message must be 64K to 1G");
+			return -EINVAL;
+		}
+		o->max_message = v;
+		return 0;
+	}
 	if (parse_size(text, &v) != 0 || v < APP_MEMORY_MIN || v > APP_MEMORY_MAX) {
 		(void)snprintf(error, error_size, "--app-memory must be 1M to 16T");
 		return -EINVAL;
@@ -193,7 +207,11 @@ static void split_eal(struct options *o, int *argc, char ***argv)
 int options_parse(
 	int argc, char **argv, unsigned uid, struct options *out, char *error, size_t error_size)
 {
-	struct options o = {.app_memory = APP_MEMORY_DEFAULT, .log_level = PHX_LOG_INFO};
+	struct options o = {
+		.app_memory = APP_MEMORY_DEFAULT,
+		.max_message = PHX_LIMIT_MESSAGE_BYTES_DEFAULT,
+		.log_level = PHX_LOG_INFO,
+	};
 	const char *rundir = NULL, *instance = NULL;
 	int opt, rc = 0;
 
@@ -213,6 +231,7 @@ int options_parse(
 			break;
 		case OPT_WORKERS:
 		case OPT_APP_MEMORY:
+		case OPT_MAX_MESSAGE:
 			rc = set_number(&o, opt, optarg, error, error_size);
 			break;
 		case OPT_POLICY:

@@ -20,6 +20,7 @@ struct options {
 	const char *standalone; // NULL, "default" or a file
 	unsigned workers;	// 0 = not given
 	uint64_t app_memory;	// bytes all applications may have mapped
+	uint64_t max_message;	// bytes of the largest message
 	enum phx_log_level log_level;
 	const char *policies[PHX_LIMIT_CHAIN_MAX]; // types to attach to every application, in order
 	unsigned policy_count;

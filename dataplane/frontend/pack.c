@@ -177,8 +177,8 @@ static struct call_status pack_status(
 		st.code = PHX_RESOURCE_EXHAUSTED;
 		st.reason = PHX_REASON_TOO_LARGE;
 		(void)snprintf(text, text_size,
-			"%s (the largest message is %llu bytes; see max message of the dataplane)",
-			what, (unsigned long long)session->config.max_message);
+			"%s (the largest is %llu bytes: --max-message of phoenix-dataplane)", what,
+			(unsigned long long)session->config.max_message);
 		break;
 	case -ENOMEM:
 		st.code = PHX_RESOURCE_EXHAUSTED;

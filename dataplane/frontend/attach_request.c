@@ -6,6 +6,7 @@
 #include "lib/base/bits.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -209,7 +210,8 @@ static void on_channel_open(struct attach_app *app, const void *packet)
 		if (copy_name(group, target + skip, len - skip))
 			attach_session_channel(app, req->h.id, group, 0);
 		else
-			attach_refuse_errno(app, req->h.id, -EINVAL, "bad name of a group");
+			attach_refuse_errno(
+				app, req->h.id, -EINVAL, "a group is named with [A-Za-z0-9_.-]");
 		return;
 	}
 	if (len == 0 || len > PHX_LIMIT_NAME_BYTES || memchr(target, '\0', len) != NULL) {
@@ -244,6 +246,16 @@ static void on_bind(struct attach_app *app, const void *packet)
 	attach_session_bind(app, req->h.id, req);
 }
 
+static void refuse_register(
+	struct attach_app *app, uint64_t id, const char *group, const char *service)
+{
+	char text[PHX_LIMIT_STATUS_TEXT_BYTES];
+
+	(void)snprintf(text, sizeof(text), "no rule allows uid %u to register %s in group %s",
+		(unsigned)app->identity.uid, service, group);
+	attach_refuse_errno(app, id, -EACCES, text);
+}
+
 static void on_register(struct attach_app *app, const void *packet)
 {
 	const struct phx_attach_register *req = packet;
@@ -270,8 +282,7 @@ static void on_register(struct attach_app *app, const void *packet)
 	}
 	if (rules_register_decide(config->rules, &app->identity, group, name, NULL) !=
 		RULES_VERDICT_ALLOW) {
-		attach_refuse_errno(app, req->h.id, -EACCES,
-			"no rule allows this process to register the service");
+		refuse_register(app, req->h.id, group, name);
 		return;
 	}
 	attach_session_register(app, req->h.id, req, group);

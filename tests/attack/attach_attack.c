@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -257,6 +258,28 @@ static void flood_of_silent_connections_keeps_the_door_open(void **state)
 		raw_close(&silent[i]);
 }
 
+// F-04: the dataplane has no descriptor left for those who knock.
+static void door_without_descriptors_does_not_spin(void **state)
+{
+	static struct raw silent[40];
+	struct rlimit before, few = {.rlim_cur = bed.quiet.fds + 12, .rlim_max = 0};
+	struct raw raw;
+
+	(void)state;
+	assert_int_equal(prlimit(bed.dataplane, RLIMIT_NOFILE, NULL, &before), 0);
+	few.rlim_max = before.rlim_max;
+	assert_int_equal(prlimit(bed.dataplane, RLIMIT_NOFILE, &few, NULL), 0);
+	for (size_t i = 0; i < PHX_ARRAY_LEN(silent); i++)
+		raw_connect(&silent[i]);
+	// The last one gets its answer: an end, since there was no descriptor for it.
+	(void)raw_expect_any(&silent[PHX_ARRAY_LEN(silent) - 1]);
+	assert_int_equal(prlimit(bed.dataplane, RLIMIT_NOFILE, &before, NULL), 0);
+	for (size_t i = 0; i < PHX_ARRAY_LEN(silent); i++)
+		raw_close(&silent[i]);
+	raw_open(&raw, NULL);
+	raw_close(&raw);
+}
+
 static void connections_that_come_and_go_leave_nothing(void **state)
 {
 	(void)state;
@@ -333,6 +356,7 @@ int main(int argc, char **argv)
 		BED_TEST(hello_interrupted_anywhere_leaves_nothing),
 		BED_TEST(silence_ends_after_five_seconds),
 		BED_TEST(flood_of_silent_connections_keeps_the_door_open),
+		BED_TEST(door_without_descriptors_does_not_spin),
 		BED_TEST(connections_that_come_and_go_leave_nothing),
 		BED_TEST(answers_never_read_disconnect),
 		BED_TEST(random_packets_are_answered_or_disconnect),

@@ -2,7 +2,9 @@
 // Starts, watches and ends the programs under attack. Works with bed.h.
 #include "tests/attack/bed.h"
 
+#include "lib/ctl/client.h"
 #include <dirent.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -150,6 +152,51 @@ static int exit_status(pid_t pid)
 	}
 }
 
+// The dataplane's own books once everybody has gone: nobody is attached, nothing is charged, no
+// block of its pools is out.
+static bool books_are_empty(json_t *mem)
+{
+	json_t *pool;
+	size_t i;
+
+	if (json_integer_value(json_object_get(mem, "app_bytes")) != 0 ||
+		json_array_size(json_object_get(mem, "apps")) != 0)
+		return false;
+	json_array_foreach(json_object_get(mem, "pools"), i,
+		pool) if (json_integer_value(json_object_get(pool, "used")) != 0) return false;
+	return i > 0;
+}
+
+static void assert_books_are_empty(void)
+{
+	uint64_t deadline = phx_clock_ns() + BED_DEADLINE_NS;
+	struct phx_ctl_client *client;
+	struct phx_ctl_error e = {0};
+	char path[96], *text;
+	json_t *mem;
+	bool empty;
+
+	(void)snprintf(path, sizeof(path), "%s/dataplane.sock", bed.rundir);
+	assert_int_equal(phx_ctl_client_open(path, &client), 0);
+	for (;;) {
+		assert_int_equal(phx_ctl_client_call(
+					 client, "mem.get", NULL, BED_DEADLINE_NS, NULL, &mem, &e),
+			0);
+		empty = books_are_empty(mem);
+		if (empty || phx_clock_ns() > deadline)
+			break;
+		json_decref(mem);
+		bed_pause();
+	}
+	text = json_dumps(mem, JSON_COMPACT);
+	if (!empty)
+		print_message("left behind: %s\n", text);
+	free(text);
+	json_decref(mem);
+	phx_ctl_client_destroy(client);
+	assert_true(empty);
+}
+
 void bed_stop(void)
 {
 	unsigned calls = 0, failed = 1;
@@ -164,6 +211,7 @@ void bed_stop(void)
 	(void)close(bed.bystander_out);
 	assert_int_equal(failed, 0);
 	assert_true(calls > 1);
+	assert_books_are_empty();
 	assert_int_equal(kill(bed.dataplane, SIGTERM), 0);
 	status = exit_status(bed.dataplane);
 	if (status != 0)
@@ -248,16 +296,22 @@ uint64_t bed_resident(void)
 void bed_assert_quiet(void)
 {
 	uint64_t deadline = phx_clock_ns() + BED_DEADLINE_NS;
-	struct bed_gauges g;
+	struct bed_gauges g, seen = bed.quiet;
+	uint64_t since = 0;
 
 	do {
 		g = bed_gauges();
 		if (g.fds == bed.quiet.fds && g.objects == bed.quiet.objects &&
 			g.bytes == bed.quiet.bytes)
 			return;
-		// A region has one descriptor and one mapping; what a session leaves has not.
+		// A region has one descriptor and one mapping, and stays.
+		if (memcmp(&g, &seen, sizeof(g)) != 0) {
+			seen = g;
+			since = phx_clock_ns();
+		}
 		if (bed.may_grow && g.objects > bed.quiet.objects &&
-			g.fds - bed.quiet.fds == g.objects - bed.quiet.objects) {
+			g.fds - bed.quiet.fds == g.objects - bed.quiet.objects &&
+			phx_clock_ns() - since > PHX_NS_PER_S) {
 			bed.quiet = g;
 			return;
 		}

@@ -43,7 +43,7 @@ extern void (*bed_cleanup)(void);
 // Start a dataplane with these further arguments (NULL ends them) and the bystander. Programs are
 // found by bed_main().
 void bed_start(const char *const *options);
-// End both: the bystander says that no call failed, the dataplane exits 0.
+// End both: the bystander says that no call failed, the dataplane's books are empty, it exits 0.
 void bed_stop(void);
 // Group fixtures: default options.
 int bed_setup(void **state);

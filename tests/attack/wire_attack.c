@@ -415,6 +415,19 @@ static void channels_and_subscriptions_have_an_end(void **state)
 		assert_true(bed_resident() < before + (UINT64_C(256) << 20));
 }
 
+// W-21: a peer that reads, and answers nothing.
+static void silence_on_a_link_ends_it(void **state)
+{
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	wire_expect_closed(wire.lane[0]);
+	wire_expect_logged("W_IDLE");
+	wire_close(&wire);
+}
+
 // Anything after the hello, with correct checksums.
 static void random_frames_leave_the_dataplane_alone(void **state)
 {
@@ -467,6 +480,7 @@ int main(int argc, char **argv)
 		BED_TEST(calls_beyond_credit_end_the_link),
 		BED_TEST(chunks_of_anything_end_that_call_only),
 		BED_TEST(channels_and_subscriptions_have_an_end),
+		BED_TEST(silence_on_a_link_ends_it),
 		BED_TEST(random_frames_leave_the_dataplane_alone),
 	};
 

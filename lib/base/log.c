@@ -21,9 +21,101 @@ static const char *const level_names[] = {"err", "warn", "info", "debug"};
 static _Atomic int current_level = PHX_LOG_INFO;
 static const char *_Atomic program = "phoenix";
 
+// Written by one thread, read by all: names before their count.
+static struct {
+	const char *name;
+	_Atomic int level;
+} own[PHX_LOG_COMPONENTS_MAX];
+static _Atomic size_t own_count;
+
+// Ends of the section; absent in a program that never logs.
+extern const char *const __start_phx_log_component[] __attribute__((weak, visibility("hidden")));
+extern const char *const __stop_phx_log_component[] __attribute__((weak, visibility("hidden")));
+
 void phx_log_set_level(enum phx_log_level level)
 {
+	size_t count = atomic_load_explicit(&own_count, memory_order_relaxed);
+
 	atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
+	for (size_t i = 0; i < count; i++)
+		atomic_store_explicit(&own[i].level, (int)level, memory_order_relaxed);
+}
+
+static size_t site_count(void)
+{
+	return ((uintptr_t)__stop_phx_log_component - (uintptr_t)__start_phx_log_component) /
+	       sizeof(__start_phx_log_component[0]);
+}
+
+size_t phx_log_components(const char **out_names, size_t max)
+{
+	size_t sites = site_count(), count = 0;
+
+	for (size_t s = 0; s < sites; s++) {
+		const char *name = __start_phx_log_component[s];
+		bool there = false;
+
+		for (size_t i = 0; i < count && !there; i++)
+			there = strcmp(out_names[i], name) == 0;
+		if (!there && count < max)
+			out_names[count++] = name;
+	}
+	return count;
+}
+
+static const char *find_component(const char *component)
+{
+	size_t sites = site_count();
+
+	for (size_t s = 0; s < sites; s++)
+		if (strcmp(__start_phx_log_component[s], component) == 0)
+			return __start_phx_log_component[s];
+	return NULL;
+}
+
+int phx_log_set_component_level(const char *component, enum phx_log_level level)
+{
+	const char *name = find_component(component);
+	size_t count = atomic_load_explicit(&own_count, memory_order_relaxed), i = 0;
+
+	if (name == NULL)
+		return -ENOENT;
+	while (i < count && strcmp(own[i].name, name) != 0)
+		i++;
+	if (i == PHX_LOG_COMPONENTS_MAX)
+		return -ENOENT; // phx_log_components() does not name it either
+	atomic_store_explicit(&own[i].level, (int)level, memory_order_relaxed);
+	if (i == count) {
+		own[i].name = name;
+		// pairs with the load in phx_log_component_level
+		atomic_store_explicit(&own_count, count + 1, memory_order_release);
+	}
+	return 0;
+}
+
+enum phx_log_level phx_log_component_level(const char *component)
+{
+	// pairs with the store in phx_log_set_component_level
+	size_t count = atomic_load_explicit(&own_count, memory_order_acquire);
+
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(own[i].name, component) == 0)
+			return (enum phx_log_level)atomic_load_explicit(
+				&own[i].level, memory_order_relaxed);
+	return phx_log_level();
+}
+
+bool phx_log_passes(enum phx_log_level level, const char *component)
+{
+	// Most programs give no component a level of its own.
+	if (atomic_load_explicit(&own_count, memory_order_relaxed) == 0)
+		return level <= phx_log_level();
+	return level <= phx_log_component_level(component);
+}
+
+const char *phx_log_level_name(enum phx_log_level level)
+{
+	return level_names[level];
 }
 
 enum phx_log_level phx_log_level(void)

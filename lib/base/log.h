@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum phx_log_level {
@@ -16,12 +17,28 @@ enum phx_log_level {
 	PHX_LOG_DEBUG, // per object, never per message
 };
 
-// Level of everything from now on (default info). Any thread.
+#define PHX_LOG_COMPONENTS_MAX 64
+
+// Level of everything from now on (default info), of components with a level of their own too.
+// One thread at a time; seen by all.
 void phx_log_set_level(enum phx_log_level level);
 enum phx_log_level phx_log_level(void);
 
-// "err", "warn", "info", "debug" -> level. 0 or -EINVAL.
+// "err", "warn", "info", "debug" -> level. 0 or -EINVAL. And back; static.
 int phx_log_level_parse(const char *name, enum phx_log_level *out_level);
+const char *phx_log_level_name(enum phx_log_level level);
+
+// Names of the components that can log in this program, each once, in no order; static.
+// Returns how many, at most max.
+size_t phx_log_components(const char **out_names, size_t max);
+
+// Level of one component from now on. 0; -ENOENT: this program has none of that name. Same
+// thread as phx_log_set_level().
+int phx_log_set_component_level(const char *component, enum phx_log_level level);
+enum phx_log_level phx_log_component_level(const char *component); // any thread
+
+// Would a line be written? Any thread.
+bool phx_log_passes(enum phx_log_level level, const char *component);
 
 // Name printed in each line, e.g. "dataplane". Kept by reference; call once at start.
 void phx_log_set_program(const char *name);
@@ -40,9 +57,13 @@ struct phx_log_site {
 };
 bool phx_log_site_pass(struct phx_log_site *site, uint32_t *out_dropped);
 
+// The components of a program are what stands in this section.
+#define PHX_LOG_COMPONENT __attribute__((section("phx_log_component"), used))
+
 #define phx_log_at(level, component, ...)                                                          \
 	do {                                                                                       \
-		if ((level) <= phx_log_level()) {                                                  \
+		static const char *const component_ PHX_LOG_COMPONENT = (component);               \
+		if (phx_log_passes(level, component_)) {                                           \
 			static struct phx_log_site site_;                                          \
 			uint32_t dropped_ = 0;                                                     \
 			if (phx_log_site_pass(&site_, &dropped_)) {                                \

@@ -148,6 +148,39 @@ static void level_parse_names_round_trip(void **state)
 	assert_int_equal(level, PHX_LOG_DEBUG);
 }
 
+static void component_level_counts_for_that_component_alone(void **state)
+{
+	(void)state;
+	phx_log_set_level(PHX_LOG_WARN);
+	assert_int_equal(phx_log_set_component_level("chatty", PHX_LOG_DEBUG), 0);
+	phx_log_debug("chatty", "seen");
+	phx_log_info("quiet", "not seen");
+	assert_non_null(strstr(captured(), "chatty: seen"));
+	assert_null(strstr(output, "quiet"));
+	assert_int_equal(phx_log_component_level("chatty"), PHX_LOG_DEBUG);
+	assert_int_equal(phx_log_component_level("quiet"), PHX_LOG_WARN);
+	assert_int_equal(phx_log_set_component_level("chatty", PHX_LOG_ERR), 0);
+	phx_log_warn("chatty", "too much");
+	assert_string_equal(captured(), "");
+	// The level of everything takes that of components back.
+	phx_log_set_level(PHX_LOG_INFO);
+	phx_log_info("chatty", "again");
+	assert_non_null(strstr(captured(), "chatty: again"));
+}
+
+static void components_are_those_that_can_log(void **state)
+{
+	const char *names[PHX_LOG_COMPONENTS_MAX];
+	size_t count = phx_log_components(names, PHX_LOG_COMPONENTS_MAX), chatty = 0;
+
+	(void)state;
+	for (size_t i = 0; i < count; i++)
+		chatty += strcmp(names[i], "chatty") == 0;
+	assert_int_equal(chatty, 1);
+	assert_int_equal(phx_log_components(names, 1), 1);
+	assert_int_equal(phx_log_set_component_level("never-heard-of", PHX_LOG_DEBUG), -ENOENT);
+}
+
 int main(void)
 {
 #define CAPTURED(f) cmocka_unit_test_setup_teardown(f, capture_start, capture_stop)
@@ -159,6 +192,8 @@ int main(void)
 		CAPTURED(write_preserves_errno),
 		cmocka_unit_test(site_pass_eleventh_line_of_a_second_is_dropped_and_counted),
 		cmocka_unit_test(level_parse_names_round_trip),
+		CAPTURED(component_level_counts_for_that_component_alone),
+		cmocka_unit_test(components_are_those_that_can_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,6 +46,22 @@ static const struct phx_ctl_method *list_beside(const struct phx_ctl_method *m)
 	return list_of(name);
 }
 
+// The noun's own table of what is there, where it has no list: log.get for log.set.
+static const struct phx_ctl_method *table_of(
+	const struct phx_ctl_method *m, const struct phx_ctl_param *p)
+{
+	char name[NAME_BYTES];
+	const struct phx_ctl_method *table;
+
+	(void)snprintf(name, sizeof(name), "%.*s.get", (int)strcspn(m->name, "."), m->name);
+	table = list_of(name);
+	for (const struct phx_ctl_column *c = table != NULL ? table->columns : NULL;
+		c != NULL && c->key != NULL; c++)
+		if (strcmp(c->key, p->name) == 0)
+			return table;
+	return NULL;
+}
+
 static const struct phx_ctl_method *source_of(
 	const struct phx_ctl_method *m, const struct phx_ctl_param *p, bool filter)
 {
@@ -87,6 +103,11 @@ void complete_live(struct complete *c, const struct phx_ctl_method *m,
 	json_t *rows, *row;
 	size_t i;
 
+	if (list == NULL && c->rows != NULL &&
+		(p->type == PHX_CTL_GLOB || p->type == PHX_CTL_NAME)) {
+		list = table_of(m, p);
+		filter = true; // the member of that name
+	}
 	if (list == NULL)
 		return;
 	rows = c->rows(c->arg, list);

@@ -58,6 +58,8 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"placement.rebalance", noun_forward},
 	{"placement.set", noun_forward},
 	{"stats.get", noun_forward},
+	{"log.get", noun_log_get},
+	{"log.set", noun_log_set},
 	{"mem.get", noun_forward},
 	{NULL, NULL},
 };

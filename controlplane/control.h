@@ -29,6 +29,8 @@ void noun_listener_list(void *arg, struct phx_ctl_call *call);
 void noun_listener_add(void *arg, struct phx_ctl_call *call);
 void noun_listener_set(void *arg, struct phx_ctl_call *call);
 void noun_listener_del(void *arg, struct phx_ctl_call *call);
+void noun_log_get(void *arg, struct phx_ctl_call *call);
+void noun_log_set(void *arg, struct phx_ctl_call *call);
 void noun_peer_list(void *arg, struct phx_ctl_call *call);
 void noun_peer_add(void *arg, struct phx_ctl_call *call);
 void noun_peer_set(void *arg, struct phx_ctl_call *call);

@@ -30,6 +30,8 @@ static const struct phx_ctl_binding bindings[] = {
 	{"engine.list", api_engine_list},
 	{"link.list", api_link_list},
 	{"link.get", api_link_get},
+	{"log.get", api_log_get},
+	{"log.set", api_log_set},
 	{"mem.get", api_mem_get},
 	{"stats.get", api_stats_get},
 	{"service.list", api_service_list},

@@ -16,6 +16,7 @@ extern const struct phx_ctl_method phx_ctl_methods_job[];
 extern const struct phx_ctl_method phx_ctl_methods_lcore[];
 extern const struct phx_ctl_method phx_ctl_methods_link[];
 extern const struct phx_ctl_method phx_ctl_methods_listener[];
+extern const struct phx_ctl_method phx_ctl_methods_log[];
 extern const struct phx_ctl_method phx_ctl_methods_mem[];
 extern const struct phx_ctl_method phx_ctl_methods_peer[];
 extern const struct phx_ctl_method phx_ctl_methods_placement[];

@@ -126,6 +126,28 @@ wait_for 10 grep -q interval_ms "$scratch/top"
 stop top INT
 [ "$status" = 130 ] || fail "top and ^C: $status"
 
+echo "- levels of the logs, of both daemons while they run"
+expect 0 -j log get
+is '[.levels[] | select(.component == "daemon")] == [{daemon: "dataplane", component: "daemon", level: "info"}]'
+is '.levels | any(.daemon == "controlplane" and .component == "reconcile")'
+expect 0 log get attach
+grep -qE '^dataplane +attach +info' "$scratch/out" || fail "$out"
+expect 0 -j log set attach level debug
+is '.changed and .levels == [{daemon: "dataplane", component: "attach", level: "debug"}]'
+expect 0 -j log set attach level debug
+is '.changed == false'
+expect 0 -j log get
+is '[.levels[] | select(.level == "debug")] | length == 1'
+expect 0 -j log set '*' level warn daemon controlplane
+is '.changed and ([.levels[].daemon] | unique) == ["controlplane"]'
+expect 0 -q log set '*' level info
+expect 0 -j log get
+is '([.levels[].level] | unique) == ["info"]'
+expect 69 log set atach level debug
+expect 2 log set attach level loud
+expect 2 log set attach
+expect 2 -n log set attach level debug
+
 echo "- 15: without our tools"
 [ -n "$(command -v nc)" ] || skip "nc is not installed, all others passed"
 echo '{"jsonrpc":"2.0","id":1,"method":"lcore.list"}' | nc -U -q1 "$rundir/control.sock" >"$scratch/out"

@@ -117,6 +117,16 @@ static void names_come_from_the_list_of_the_noun(void **state)
 	assert_string_equal(asked, "app.rule_list");
 }
 
+static void names_come_from_the_table_of_a_noun_without_list(void **state)
+{
+	(void)state;
+	answer = "[{\"daemon\":\"dataplane\",\"component\":\"attach\",\"level\":\"info\"}]";
+	expect("log set", "a", "attach ");
+	assert_string_equal(asked, "log.get");
+	expect("log set attach level", "d", "debug ");
+	expect("log get component", "", "attach ");
+}
+
 static void new_things_are_given_new_names(void **state)
 {
 	(void)state;
@@ -167,6 +177,7 @@ int main(void)
 		cmocka_unit_test(what_was_given_is_not_offered_again),
 		cmocka_unit_test(abbreviations_are_understood),
 		cmocka_unit_test(names_come_from_the_list_of_the_noun),
+		cmocka_unit_test(names_come_from_the_table_of_a_noun_without_list),
 		cmocka_unit_test(new_things_are_given_new_names),
 		cmocka_unit_test(filters_offer_what_the_rows_have),
 		cmocka_unit_test(names_that_steer_a_terminal_are_not_offered),

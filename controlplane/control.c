@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 const struct phx_ctl_binding control_bindings[] = {
+	{"system.doctor", noun_system_doctor},
 	{"system.status", noun_system_status},
 	{"system.version", noun_system_version},
 	{"app.list", noun_forward},

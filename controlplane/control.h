@@ -14,6 +14,7 @@ struct control {
 	struct jobs jobs;
 	struct reconcile *reconcile;
 	struct events events;
+	const char *statedir;	 // of the journal
 	const char *config_path; // of config.save without a path
 	uint64_t started_ns;
 };
@@ -50,6 +51,7 @@ void noun_channel_close(void *arg, struct phx_ctl_call *call);
 void noun_link_close(void *arg, struct phx_ctl_call *call);
 void noun_system_drain(void *arg, struct phx_ctl_call *call);
 void noun_system_shutdown(void *arg, struct phx_ctl_call *call);
+void noun_system_doctor(void *arg, struct phx_ctl_call *call);
 void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
 // Methods that the dataplane answers.

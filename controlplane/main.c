@@ -107,6 +107,7 @@ static int open_state(struct program *p, const struct options *o, char *why, siz
 	struct store *store;
 	int rc = config_path(p, o->config, dir);
 
+	p->control.statedir = dir;
 	if (rc == 0)
 		rc = store_file_open(dir, &store, why, why_size);
 

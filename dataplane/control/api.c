@@ -19,6 +19,7 @@ static const struct phx_ctl_binding bindings[] = {
 	{"flow.host", api_flow_host},
 	{"flow.link", api_flow_link},
 	{"flow.listeners", api_flow_listeners},
+	{"system.doctor", api_system_doctor},
 	{"rules.get", api_rules_get},
 	{"rules.push", api_rules_push},
 	{"app.list", api_app_list},

@@ -85,6 +85,7 @@ void api_app_detach(void *arg, struct phx_ctl_call *call);
 void api_service_list(void *arg, struct phx_ctl_call *call);
 void api_log_get(void *arg, struct phx_ctl_call *call);
 void api_log_set(void *arg, struct phx_ctl_call *call);
+void api_system_doctor(void *arg, struct phx_ctl_call *call);
 void api_lcore_list(void *arg, struct phx_ctl_call *call);
 void api_app_get(void *arg, struct phx_ctl_call *call);
 void api_app_history(void *arg, struct phx_ctl_call *call);

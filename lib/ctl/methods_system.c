@@ -58,5 +58,17 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.result = PHX_CTL_JOB_RESULT,
 		.example = "system shutdown mode fast",
 	},
+	{
+		.name = "system.doctor",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_STARTUP,
+		.summary = "what the daemons find about themselves; see the command doctor",
+		.params = PHX_CTL_PARAMS(),
+		.list_key = "checks",
+		.columns = PHX_CTL_COLUMNS({"id", "CHECK"}, {"level", "LEVEL"}, {"found", "FOUND"},
+			{"needed", "NEEDED"}, {"fix", "FIX"}),
+		.result = "version, checks: [{id, level: ok, warn or fail, found, needed, fix}]",
+		.example = "system doctor",
+	},
 	{.name = NULL},
 };

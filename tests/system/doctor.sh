@@ -64,6 +64,7 @@ doctor 0
 is '.["control.sock"].found | startswith("phoenix-control")'
 is '.control_plane.level == "ok" and .version_controlplane.level == "ok"'
 is '.in_step.level == "warn" and .eal.level == "ok"'
+is '.statedir | .level == "ok" and (.found | contains("MiB free"))'
 
 echo "- both"
 start dataplane "$build/dataplane/phoenix-dataplane" --rundir "$rundir"
@@ -74,6 +75,7 @@ is '.in_step | .level == "ok" and (.found | startswith("in step, generation"))'
 is '.["app.sock"].found | startswith("phoenix-data")'
 is '.["dataplane.sock"].level == "ok"'
 is 'has("eal") | not'
+is '.version_dataplane.level == "ok" and (.memory.found | endswith(" pages")) and (.workers.found | startswith("1,"))'
 
 echo "- what is wrong is a failure"
 chmod 0777 "$rundir"
@@ -84,6 +86,10 @@ kill -STOP "${pid[controlplane]}"
 doctor 1
 is '.control_plane | .level == "fail" and (.found | contains("no answer in time"))'
 kill -CONT "${pid[controlplane]}"
+kill -STOP "${pid[dataplane]}"
+doctor 1
+is '.dataplane_answers | .level == "fail" and (.found | contains("no answer in time"))'
+kill -CONT "${pid[dataplane]}"
 stop dataplane KILL
 doctor 1
 is '.["app.sock"] | .level == "fail" and (.found | contains("a daemon has died"))'

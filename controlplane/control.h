@@ -36,6 +36,11 @@ void noun_peer_list(void *arg, struct phx_ctl_call *call);
 void noun_peer_add(void *arg, struct phx_ctl_call *call);
 void noun_peer_set(void *arg, struct phx_ctl_call *call);
 void noun_peer_del(void *arg, struct phx_ctl_call *call);
+void noun_cluster_list(void *arg, struct phx_ctl_call *call);
+void noun_cluster_get(void *arg, struct phx_ctl_call *call);
+void noun_cluster_add(void *arg, struct phx_ctl_call *call);
+void noun_cluster_set(void *arg, struct phx_ctl_call *call);
+void noun_cluster_del(void *arg, struct phx_ctl_call *call);
 void noun_config_get(void *arg, struct phx_ctl_call *call);
 void noun_config_save(void *arg, struct phx_ctl_call *call);
 void noun_config_load(void *arg, struct phx_ctl_call *call);
@@ -80,6 +85,7 @@ void control_stop(struct control *c);
 
 // Add, change or remove one named object under "KIND/NAME".
 void control_object_list(struct control *c, struct phx_ctl_call *call, const char *kind);
+void control_object_get(struct control *c, struct phx_ctl_call *call, const char *kind);
 void control_object_add(struct control *c, struct phx_ctl_call *call, const char *kind);
 void control_object_set(struct control *c, struct phx_ctl_call *call, const char *kind);
 void control_object_del(struct control *c, struct phx_ctl_call *call, const char *kind);

@@ -65,6 +65,17 @@ static bool object_exists(
 	return false;
 }
 
+void control_object_get(struct control *c, struct phx_ctl_call *call, const char *kind)
+{
+	const char *name = phx_ctl_call_string(call, "name", "");
+	json_t *rows = json_object_get(c->state.document->json, section_of_noun(kind)->name);
+	char key[SECTION_KEY_BYTES];
+	int at = section_find(rows, name);
+
+	if (object_exists(c, call, kind, section_key(key, kind, name)))
+		phx_ctl_call_reply(call, json_copy(json_array_get(rows, (size_t)at)));
+}
+
 void control_object_set(struct control *c, struct phx_ctl_call *call, const char *kind)
 {
 	const char *name = phx_ctl_call_string(call, "name", "");

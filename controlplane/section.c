@@ -10,6 +10,7 @@ const struct section sections[] = {
 	{"register", NULL, "service_rule"},
 	{"listeners", "listener", "listener"},
 	{"peers", "peer", "peer"},
+	{"clusters", "cluster", "cluster"},
 	{NULL, NULL, NULL},
 };
 

@@ -123,6 +123,8 @@ static int start_host(struct daemon *d)
 	rc = host_create(&config, &d->host);
 	if (rc == 0 && d->document != NULL)
 		rc = listeners_apply(d->host, d->document);
+	if (rc == 0 && d->document != NULL)
+		rc = clusters_apply(d->host, d->document);
 	return rc;
 }
 
@@ -137,8 +139,10 @@ static void open_remote(
 
 	(void)timeout_ns; // resolving and connecting go on behind the channel
 	attach_channel_opened(job, rc, peer, group,
-		rc == -EINVAL ? PHX_INVALID_ARGUMENT : PHX_RESOURCE_EXHAUSTED,
-		rc == -EINVAL ? PHX_REASON_INVALID : PHX_REASON_NO_MEMORY, text);
+		rc == -EINVAL	? PHX_INVALID_ARGUMENT
+		: rc == -ENOENT ? PHX_NOT_FOUND
+				: PHX_RESOURCE_EXHAUSTED,
+		rc == -EINVAL || rc == -ENOENT ? PHX_REASON_INVALID : PHX_REASON_NO_MEMORY, text);
 }
 
 static int start_attach(struct daemon *d)
@@ -214,6 +218,8 @@ static void document_changed(void *arg, const struct phx_ctl_document *document)
 	d->document = document;
 	if (listeners_apply(d->host, document) != 0)
 		phx_log_err("daemon", "out of memory, listeners stay as they were");
+	if (clusters_apply(d->host, document) != 0)
+		phx_log_err("daemon", "out of memory, clusters stay as they were");
 }
 
 static int start_api(struct daemon *d)

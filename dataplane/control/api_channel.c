@@ -88,6 +88,7 @@ static void collect(struct gather_part *part)
 struct address {
 	uint64_t peer;
 	const char *text;
+	bool cluster; // text is the name of one
 };
 
 static void find_address(void *arg, const struct host_peer_info *info)
@@ -98,12 +99,26 @@ static void find_address(void *arg, const struct host_peer_info *info)
 		a->text = info->address;
 }
 
+static void find_cluster(void *arg, uint64_t peer, const char *name)
+{
+	struct address *a = arg;
+
+	if (peer == a->peer) {
+		a->text = name;
+		a->cluster = true;
+	}
+}
+
 static json_t *target_json(const struct api *api, const struct channel_row *r)
 {
-	struct address a = {r->peer, "?"};
+	struct address a = {r->peer, "?", false};
 
 	if (r->peer == 0)
 		return json_sprintf("local:%s", r->group);
+	host_clusters_each(api->config.host, find_cluster, &a);
+	if (a.cluster)
+		return json_sprintf(
+			"cluster:%s%s%s", a.text, r->group[0] != '\0' ? "/" : "", r->group);
 	host_peers_each(api->config.host, find_address, &a);
 	return json_sprintf("tcp://%s%s%s", a.text, r->group[0] != '\0' ? "/" : "", r->group);
 }

@@ -24,6 +24,34 @@ int listeners_apply(struct host *host, const struct phx_ctl_document *document)
 	return rc;
 }
 
+int clusters_apply(struct host *host, const struct phx_ctl_document *document)
+{
+	struct host_cluster_config *configs = calloc(document->cluster_count + 1, sizeof(*configs));
+	struct host_endpoint_config *endpoints =
+		calloc(document->cluster_count * PHX_LIMIT_ENDPOINTS_MAX + 1, sizeof(*endpoints));
+	size_t i, k, used = 0;
+	int rc = -ENOMEM;
+
+	for (i = 0; configs != NULL && endpoints != NULL && i < document->cluster_count; i++) {
+		const struct phx_ctl_cluster_entry *c = &document->clusters[i];
+
+		configs[i] = (struct host_cluster_config){
+			.name = c->name,
+			.least_request = c->least_request,
+			.endpoints = &endpoints[used],
+			.count = (unsigned)c->endpoint_count,
+		};
+		for (k = 0; k < c->endpoint_count; k++)
+			endpoints[used++] = (struct host_endpoint_config){
+				c->endpoints[k].address, c->endpoints[k].weight};
+	}
+	if (configs != NULL && endpoints != NULL)
+		rc = host_set_clusters(host, configs, (unsigned)document->cluster_count);
+	free(endpoints);
+	free(configs);
+	return rc;
+}
+
 const char *listeners_admit(
 	const struct phx_ctl_document *document, const char *listener, const struct sockaddr *from)
 {

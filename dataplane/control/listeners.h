@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The listeners and admitted peers of the intent document. Control thread.
+// The listeners, admitted peers and clusters of the intent document. Control thread.
 #pragma once
 
 #include "dataplane/link/host.h"
@@ -7,6 +7,9 @@
 
 // Make the host's listeners those of the document. -ENOMEM.
 int listeners_apply(struct host *host, const struct phx_ctl_document *document);
+
+// Make the host's clusters those of the document. -ENOMEM.
+int clusters_apply(struct host *host, const struct phx_ctl_document *document);
 
 // For host_config.admits: the peer that admits the address, "loopback" where the listener names no
 // peers and the address is one, else NULL.

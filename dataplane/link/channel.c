@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The client end: channels and admission of their calls to paths. Hot part: channel_admit(). See
 // link.h and path.c.
+#include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
 
 #include <stdio.h>
@@ -17,13 +18,6 @@ struct failure {
 	char text[768];
 };
 
-static bool path_has_credit(const struct path *path)
-{
-	return path->sequence + path->admitted < path->limit &&
-	       path->bytes_sent < path->bytes_limit && !path->link->small_blocked &&
-	       !path->link->down && !path->link->draining;
-}
-
 // What the paths that have a link say about a service.
 struct answers {
 	bool waiting; // one has not answered yet, or has the service and no credit
@@ -39,6 +33,8 @@ static struct answers answers_collect(const struct channel *channel, uint16_t bi
 	phx_list_for_each (n, &channel->paths) {
 		const struct path *p = phx_list_entry(n, struct path, node);
 
+		if (p->member == CLUSTER_NONE)
+			continue; // to one who has left the cluster
 		if (p->state == PATH_LOST)
 			continue; // counts as no path until it has a link again
 		if (p->state == PATH_REFUSED) {
@@ -87,10 +83,13 @@ static void failure_set(struct failure *out, enum phx_code code, enum phx_reason
 	};
 }
 
-static PHX_COLD void failure_link(const struct peer_links *peer, struct failure *out)
+static PHX_COLD void failure_link(const struct channel *channel, struct failure *out)
 {
+	const char *why =
+		cluster_is(channel->peer) ? cluster_unreachable(channel) : channel->home->why;
+
 	(void)snprintf(out->text, sizeof(out->text), "no connection: %s",
-		peer != NULL && peer->why[0] != '\0' ? peer->why : "the peer cannot be reached");
+		why != NULL && why[0] != '\0' ? why : "the peer cannot be reached");
 	failure_set(out, PHX_UNAVAILABLE, PHX_REASON_LINK_DOWN);
 }
 
@@ -128,8 +127,8 @@ static PHX_COLD void failure_service(const struct channel *channel, const struct
 static int admit_failure(
 	const struct channel *channel, const struct call *call, struct failure *out)
 {
-	const struct peer_links *peer;
 	struct answers a;
+	bool down;
 
 	if (phx_unlikely(channel->stopped != 0)) {
 		(void)snprintf(out->text, sizeof(out->text), "%s",
@@ -148,17 +147,17 @@ static int admit_failure(
 		failure_service(channel, call, &a, out);
 		return -ENOENT;
 	}
-	peer = peer_get(link_table(channel->worker), channel->peer);
-	if (peer != NULL && peer->state != PEER_BACKOFF)
+	down = cluster_is(channel->peer) ? cluster_unreachable(channel) != NULL
+					 : channel->home->state == PEER_BACKOFF;
+	if (!down)
 		return 0; // connecting
-	failure_link(peer, out);
+	failure_link(channel, out);
 	return -ENOTCONN;
 }
 
 void channel_waits_for(const struct call *call, char *out_text, size_t size)
 {
 	const struct channel *channel = call->channel;
-	const struct peer_links *peer = peer_get(link_table(channel->worker), channel->peer);
 	struct answers a = answers_collect(channel, call->binding);
 	struct failure failure;
 
@@ -170,7 +169,7 @@ void channel_waits_for(const struct call *call, char *out_text, size_t size)
 		if (a.down || a.unknown || a.ambiguous || a.refused != NULL)
 			failure_service(channel, call, &a, &failure);
 		else
-			failure_link(peer, &failure);
+			failure_link(channel, &failure);
 		(void)snprintf(out_text, size, "%s", failure.text);
 	}
 }
@@ -180,6 +179,8 @@ static struct path *path_pick(struct channel *channel, uint16_t binding)
 {
 	struct path *first = channel->next_path, *p = first;
 
+	if (phx_unlikely(cluster_is(channel->peer)))
+		return cluster_pick(channel, binding);
 	if (first == NULL)
 		return NULL;
 	do {
@@ -188,8 +189,7 @@ static struct path *path_pick(struct channel *channel, uint16_t binding)
 		if (n == &channel->paths)
 			n = n->next;
 		channel->next_path = phx_list_entry(n, struct path, node);
-		if (p->state == PATH_OPEN && p->bindings[binding].state == SERVICE_UP &&
-			path_has_credit(p))
+		if (path_usable(p, binding))
 			return p;
 		p = channel->next_path;
 	} while (p != first);
@@ -275,7 +275,7 @@ int channel_open_paths(struct channel *channel)
 	phx_list_for_each (n, &table->links) {
 		struct link *link = phx_list_entry(n, struct link, node);
 
-		if (link->client && link->peer == channel->peer && !link->down && rc == 0)
+		if (link->client && !link->down && rc == 0 && channel_uses(channel, link->peer))
 			rc = path_create(channel, link);
 	}
 	return rc;
@@ -315,6 +315,7 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	channel->worker = config->worker;
 	channel->handle = config->handle;
 	channel->peer = config->peer;
+	channel->home = peer;
 	channel->stopped = link_table(config->worker)->stopped ? CHANNEL_STOPPED_HOST : 0;
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);

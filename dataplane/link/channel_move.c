@@ -55,6 +55,7 @@ int channel_join(struct channel *channel, struct worker *worker)
 	struct peer_links *peer = peer_get(link_table(worker), channel->peer);
 
 	channel->worker = worker;
+	channel->home = peer;
 	channel->frozen = false;
 	if (peer == NULL)
 		return -ENOMEM;

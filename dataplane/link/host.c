@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Life of host.h's object, and the way of a link to its worker and back.
+#include "dataplane/link/cluster.h"
 #include "dataplane/link/host_priv.h"
 
 #include "dataplane/core/event.h"
@@ -26,6 +27,8 @@ int host_create(const struct host_config *config, struct host **out_host)
 	phx_list_init(&host->inbound);
 	phx_list_init(&host->links);
 	phx_list_init(&host->peers);
+	phx_list_init(&host->clusters);
+	host->next_cluster = CLUSTER_ID_FIRST;
 	link_lost_fn = link_lost;
 	*out_host = host;
 	return 0;
@@ -61,6 +64,7 @@ void host_destroy(struct host *host)
 		host_link_free(phx_list_entry(n, struct host_link, node));
 	while ((n = phx_list_pop(&host->peers)) != NULL)
 		free(phx_list_entry(n, struct host_peer, node));
+	host_clusters_free(host);
 	link_lost_fn = NULL;
 	free(host);
 }

@@ -66,12 +66,32 @@ void host_listeners_each(const struct host *host, host_listener_fn fn, void *arg
 
 // The peer of "tcp://HOST:PORT[/GROUP]" for a channel of worker `worker`; connecting goes on behind
 // it. 0 with *out_peer (0 = this host itself) and *out_group, which points into target.
+// "cluster:NAME[/GROUP]" has a peer of its own. -ENOENT: no such cluster, with *out_text.
 // -EINVAL: not such a target, with *out_text; -ENOSPC: too many peers; -ENOMEM.
 int host_open(struct host *host, const char *target, unsigned worker, uint64_t *out_peer,
 	const char **out_group, const char **out_text);
 
 // Worker `to` will need the links that worker `from` has: dial them.
 void host_want_like(struct host *host, unsigned from, unsigned to);
+
+// ---- clusters ----
+
+struct host_endpoint_config {
+	const char *address; // "IP:PORT"
+	unsigned weight;
+};
+struct host_cluster_config {
+	const char *name;
+	bool least_request; // else round robin
+	const struct host_endpoint_config *endpoints;
+	unsigned count; // at most PHX_LIMIT_ENDPOINTS_MAX
+};
+// Make the clusters these and no others, for channels that are open too; those of a cluster that
+// is gone have no endpoint. Everything is copied. -ENOMEM.
+int host_set_clusters(
+	struct host *host, const struct host_cluster_config *clusters, unsigned count);
+typedef void (*host_cluster_fn)(void *arg, uint64_t peer, const char *name);
+void host_clusters_each(const struct host *host, host_cluster_fn fn, void *arg);
 
 struct host_peer_info {
 	uint64_t id;

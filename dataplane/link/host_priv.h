@@ -110,9 +110,9 @@ struct inbound {
 struct host {
 	struct host_config config;
 	char name[PHX_WIRE_HELLO_NAME];
-	struct phx_list listeners, inbound, links, peers;
+	struct phx_list listeners, inbound, links, peers, clusters;
 	unsigned inbound_count, link_count, peer_count;
-	uint64_t next_link, next_peer;
+	uint64_t next_link, next_peer, next_cluster;
 	bool stopped;
 };
 
@@ -135,6 +135,18 @@ void outbound_opened(struct host_link *hl);
 void outbound_lost(struct host_link *hl);
 void outbound_stop(struct host_peer *peer);
 void outbound_resolved(struct host_peer *peer);
+
+// Dial "HOST:PORT" for a worker: its peer, 0 for this host itself. Errors of host_open().
+int host_want(struct host *host, const char *address, unsigned worker, uint64_t *out_peer,
+	const char **out_text);
+
+// host_cluster.c
+int host_open_cluster(struct host *host, const char *target, unsigned worker, uint64_t *out_peer,
+	const char **out_group, const char **out_text);
+// A peer has turned out to be this host.
+void host_cluster_peer_is_self(struct host *host);
+void host_cluster_want_like(struct host *host, unsigned from, unsigned to);
+void host_clusters_free(struct host *host);
 
 // resolve.c
 // Start a thread; outbound_resolved() follows on control. 0 or -errno.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Life of links, dispatch of their frames, keep-alive, and the table of one worker. See link.h.
 #include "dataplane/link/link.h"
+#include "dataplane/link/cluster.h"
 
 #include "lib/base/log.h"
 
@@ -104,8 +105,10 @@ void link_table_destroy(struct worker *worker)
 	while (!phx_list_empty(&table->links))
 		(void)cmdq_run(&worker->inbox, worker, UINT32_MAX);
 	rchannel_expire(table);
-	while ((n = phx_list_pop(&table->peers)) != NULL)
+	while ((n = phx_list_pop(&table->peers)) != NULL) {
+		free(phx_list_entry(n, struct peer_links, node)->cluster);
 		free(phx_list_entry(n, struct peer_links, node));
+	}
 	while ((n = phx_list_pop(&table->chunks)) != NULL)
 		free(phx_list_entry(n, struct chunk, done.node));
 	worker_source_del(worker, &table->source);
@@ -372,6 +375,11 @@ static void lanes_close(struct link *link)
 		small->ops->close(small);
 }
 
+static void add_path(struct channel *channel, void *link)
+{
+	(void)path_create(channel, link); // fewer paths are legal
+}
+
 int link_open(struct worker *worker, const struct link_config *c, struct link **out_link)
 {
 	struct link_table *table = link_table(worker);
@@ -414,6 +422,7 @@ int link_open(struct worker *worker, const struct link_config *c, struct link **
 			phx_list_for_each_safe (n, tmp, &peer->channels) {
 				(void)path_create(phx_list_entry(n, struct channel, node), link);
 			}
+			cluster_each_channel(table, link->peer, add_path, link);
 		}
 	}
 	return 0;

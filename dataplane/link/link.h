@@ -90,6 +90,8 @@ struct path {
 	struct phx_list bucket;
 	struct channel *channel;
 	struct link *link; // NULL when LOST
+	uint64_t peer;	   // of its last link
+	uint32_t member;   // place of that peer in the channel's cluster
 	uint64_t id;	   // random: the wire's channel id
 	uint32_t epoch;
 	uint8_t state;
@@ -127,7 +129,8 @@ struct channel {
 	struct session *session;
 	struct worker *worker;
 	uint32_t handle;
-	uint64_t peer;
+	uint64_t peer;		 // or a cluster
+	struct peer_links *home; // its record
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	struct phx_list paths;
 	struct path *next_path; // round robin
@@ -148,7 +151,8 @@ struct peer_links {
 	uint8_t state;
 	uint32_t link_count;
 	struct phx_list channels;
-	char why[160]; // with BACKOFF
+	struct cluster *cluster; // owned; NULL: one peer (cluster.h)
+	char why[160];		 // with BACKOFF
 };
 
 // A service that the peer's channel asked for.
@@ -282,6 +286,15 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 void *client_sink(struct link *link, const struct phx_frame *f);
 int client_landed(struct link *link, const struct phx_frame *f, enum phx_reason *reason);
 void client_lost(struct link *link, enum phx_reason reason);
+
+// May a call of the binding go over the path now?
+static inline bool path_usable(const struct path *path, uint16_t binding)
+{
+	return path->state == PATH_OPEN && path->bindings[binding].state == SERVICE_UP &&
+	       path->sequence + path->admitted < path->limit &&
+	       path->bytes_sent < path->bytes_limit && !path->link->small_blocked &&
+	       !path->link->down && !path->link->draining;
+}
 
 int path_create(struct channel *channel, struct link *link);
 void path_destroy(struct path *path);

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define TARGETS "a target is local:[GROUP], tcp://HOST:PORT[/GROUP] or cluster:NAME[/GROUP]"
+
 static void peer_kick(struct host_peer *peer);
 
 // ---- what workers are told ----
@@ -110,6 +112,7 @@ static void peer_is_self(struct host_peer *peer)
 			host_link_close(hl);
 	}
 	tell_workers(peer);
+	host_cluster_peer_is_self(peer->host);
 }
 
 static void dial_complete(struct host_link *hl)
@@ -446,7 +449,7 @@ static int peer_create(
 	}
 	if (!address_split(address, &peer->resolve)) {
 		free(peer);
-		*out_text = "a target is local:[GROUP] or tcp://HOST:PORT[/GROUP]";
+		*out_text = TARGETS;
 		return -EINVAL;
 	}
 	peer->host = host;
@@ -463,27 +466,12 @@ static int peer_create(
 	return 0;
 }
 
-int host_open(struct host *host, const char *target, unsigned worker, uint64_t *out_peer,
-	const char **out_group, const char **out_text)
+int host_want(struct host *host, const char *address, unsigned worker, uint64_t *out_peer,
+	const char **out_text)
 {
-	static const char scheme[] = "tcp://";
-	char address[PHX_LIMIT_NAME_BYTES + 1];
-	const char *slash;
-	struct host_peer *peer;
-	int rc = 0;
+	struct host_peer *peer = peer_find(host, address);
+	int rc = peer == NULL ? peer_create(host, address, &peer, out_text) : 0;
 
-	if (strncmp(target, scheme, sizeof(scheme) - 1) != 0) {
-		*out_text = "a target is local:[GROUP] or tcp://HOST:PORT[/GROUP]";
-		return -EINVAL;
-	}
-	target += sizeof(scheme) - 1;
-	slash = strchr(target, '/');
-	(void)snprintf(address, sizeof(address), "%.*s",
-		slash != NULL ? (int)(slash - target) : PHX_LIMIT_NAME_BYTES, target);
-	*out_group = slash != NULL ? slash + 1 : "";
-	peer = peer_find(host, address);
-	if (peer == NULL)
-		rc = peer_create(host, address, &peer, out_text);
 	if (rc != 0)
 		return rc;
 	peer->used_ns = host->config.loop->now_ns;
@@ -495,6 +483,28 @@ int host_open(struct host *host, const char *target, unsigned worker, uint64_t *
 		tell_worker(peer, worker);
 	peer_kick(peer);
 	return 0;
+}
+
+int host_open(struct host *host, const char *target, unsigned worker, uint64_t *out_peer,
+	const char **out_group, const char **out_text)
+{
+	static const char scheme[] = "tcp://", cluster[] = "cluster:";
+	char address[PHX_LIMIT_NAME_BYTES + 1];
+	const char *slash;
+
+	if (strncmp(target, cluster, sizeof(cluster) - 1) == 0)
+		return host_open_cluster(
+			host, target + sizeof(cluster) - 1, worker, out_peer, out_group, out_text);
+	if (strncmp(target, scheme, sizeof(scheme) - 1) != 0) {
+		*out_text = TARGETS;
+		return -EINVAL;
+	}
+	target += sizeof(scheme) - 1;
+	slash = strchr(target, '/');
+	(void)snprintf(address, sizeof(address), "%.*s",
+		slash != NULL ? (int)(slash - target) : PHX_LIMIT_NAME_BYTES, target);
+	*out_group = slash != NULL ? slash + 1 : "";
+	return host_want(host, address, worker, out_peer, out_text);
 }
 
 void host_want_like(struct host *host, unsigned from, unsigned to)
@@ -512,6 +522,7 @@ void host_want_like(struct host *host, unsigned from, unsigned to)
 			tell_worker(peer, to);
 		peer_kick(peer);
 	}
+	host_cluster_want_like(host, from, to);
 }
 
 void outbound_stop(struct host_peer *peer)

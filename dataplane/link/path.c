@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The client end: a channel on one link. Sending of admitted calls (hot), opening and subscribing.
 // See link.h; frames that come back are link_client.c.
+#include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
 
 #include "lib/base/hash.h"
@@ -335,6 +336,10 @@ static void path_open(struct path *path)
 static void path_attach(struct path *path, struct link *link)
 {
 	path->link = link;
+	path->peer = link->peer;
+	path->member = cluster_is(path->channel->peer)
+			       ? cluster_member_find(path->channel->home->cluster, link->peer)
+			       : 0;
 	path->remote_worker = link->remote_worker;
 	path->state = PATH_OPENING;
 	path->epoch++;
@@ -352,7 +357,8 @@ int path_create(struct channel *channel, struct link *link)
 	// that one knows what was accepted.
 	phx_list_for_each (n, &channel->paths) {
 		path = phx_list_entry(n, struct path, node);
-		if (path->state == PATH_LOST && path->remote_worker == link->remote_worker) {
+		if (path->state == PATH_LOST && path->peer == link->peer &&
+			path->remote_worker == link->remote_worker) {
 			path_attach(path, link);
 			return 0;
 		}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What a worker knows of peers: their channels, and whether calls to them may wait. Told by the
 // control thread (outbound.c). Worker thread.
+#include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
 
 #include <stdio.h>
@@ -30,6 +31,12 @@ struct peer_links *peer_get(struct link_table *table, uint64_t peer)
 	return p;
 }
 
+static void reconsider(struct channel *channel, void *arg)
+{
+	(void)arg;
+	channel_reconsider(channel);
+}
+
 int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state, const char *why)
 {
 	struct peer_links *p = peer_get(link_table(worker), peer);
@@ -46,6 +53,7 @@ int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state, 
 	phx_list_for_each_safe (n, tmp, &p->channels) {
 		channel_reconsider(phx_list_entry(n, struct channel, node));
 	}
+	cluster_each_channel(link_table(worker), peer, reconsider, NULL);
 	return 0;
 }
 
@@ -59,6 +67,7 @@ void peer_localise(struct worker *worker, uint64_t peer)
 		struct channel *channel = phx_list_entry(n, struct channel, node);
 
 		channel->peer = 0;
+		channel->home = table->local;
 		phx_list_add_tail(&table->local->channels, &channel->node);
 		phx_list_for_each (l, &table->links) {
 			struct link *link = phx_list_entry(l, struct link, node);
@@ -81,6 +90,12 @@ static uint32_t channels_count(const struct peer_links *p)
 	return count;
 }
 
+static void count_one(struct channel *channel, void *count)
+{
+	(void)channel;
+	(*(uint32_t *)count)++;
+}
+
 uint32_t peer_retire(struct worker *worker, uint64_t peer)
 {
 	struct link_table *table = link_table(worker);
@@ -88,6 +103,14 @@ uint32_t peer_retire(struct worker *worker, uint64_t peer)
 	struct phx_list *n;
 	uint32_t count = p != NULL ? channels_count(p) : 0;
 
+	// Channels of clusters, and calls under way to one who has left a cluster.
+	cluster_each_channel(table, peer, count_one, &count);
+	phx_list_for_each (n, &table->links) {
+		struct link *link = phx_list_entry(n, struct link, node);
+
+		if (link->client && link->peer == peer)
+			count += link->inflight;
+	}
 	if (p == NULL || count != 0 || p == table->local)
 		return count;
 	phx_list_for_each (n, &table->links) {

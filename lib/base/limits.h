@@ -59,6 +59,8 @@
 	X(RULES_MAX, 1024, "rules", "attach rules, and register rules, of one document")           \
 	X(LABELS_MAX, 16, "labels", "labels given by one attach rule")                             \
 	X(LISTENERS_MAX, 64, "listeners", "listeners of one document")                             \
+	X(CLUSTERS_MAX, 256, "clusters", "clusters of one document")                               \
+	X(ENDPOINTS_MAX, 64, "endpoints", "endpoints of one cluster")                              \
 	X(PEERS_MAX, 1024, "peers", "admitted peers of one document")
 
 enum {

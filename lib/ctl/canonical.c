@@ -29,25 +29,29 @@ static const struct phx_ctl_param document_fields[] = {
 	LIST_OF("register", PHX_LIMIT_RULES_MAX, phx_ctl_register_rule_fields),
 	LIST_OF("listeners", PHX_LIMIT_LISTENERS_MAX, phx_ctl_listener_fields),
 	LIST_OF("peers", PHX_LIMIT_PEERS_MAX, phx_ctl_peer_fields),
+	LIST_OF("clusters", PHX_LIMIT_CLUSTERS_MAX, phx_ctl_cluster_fields),
 	{.name = NULL},
 };
 
-static int compare_names(const void *a, const void *b)
-{
-	json_t *const *x = a;
-	json_t *const *y = b;
+struct item {
+	const char *key;
+	json_t *json;
+};
 
-	if (json_is_string(*x))
-		return strcmp(json_string_value(*x), json_string_value(*y));
-	return strcmp(json_string_value(json_object_get(*x, "name")),
-		json_string_value(json_object_get(*y, "name")));
+static int compare_items(const void *a, const void *b)
+{
+	const struct item *x = a;
+	const struct item *y = b;
+
+	return strcmp(x->key, y->key);
 }
 
-// New array with the elements of list (named objects or strings) in order of name.
-static json_t *sorted_list(json_t *list)
+// New array with the elements of list in order: strings by themselves, objects by their first
+// field, which is required.
+static json_t *sorted_list(const struct phx_ctl_param *element, json_t *list)
 {
 	size_t count = json_array_size(list);
-	json_t **items = calloc(count != 0 ? count : 1, sizeof(json_t *));
+	struct item *items = calloc(count != 0 ? count : 1, sizeof(*items));
 	json_t *sorted = json_array();
 
 	if (items == NULL || sorted == NULL) {
@@ -55,11 +59,17 @@ static json_t *sorted_list(json_t *list)
 		json_decref(sorted);
 		return NULL;
 	}
+	for (size_t i = 0; i < count; i++) {
+		json_t *json = json_array_get(list, i);
+		json_t *key = element->type == PHX_CTL_OBJECT
+				      ? json_object_get(json, element->fields[0].name)
+				      : json;
+
+		items[i] = (struct item){json_string_value(key), json};
+	}
+	qsort(items, count, sizeof(*items), compare_items);
 	for (size_t i = 0; i < count; i++)
-		items[i] = json_array_get(list, i);
-	qsort(items, count, sizeof(json_t *), compare_names);
-	for (size_t i = 0; i < count; i++)
-		(void)json_array_append(sorted, items[i]); // sizes are checked by the caller
+		(void)json_array_append(sorted, items[i].json); // sizes are checked by the caller
 	free(items);
 	return sorted;
 }
@@ -71,6 +81,32 @@ static json_t *sorted_map(json_t *map)
 
 	free(text);
 	return sorted;
+}
+
+static json_t *ordered_object(const struct phx_ctl_param *fields, json_t *object);
+
+// A list with its elements in canonical form, sorted unless its order is its meaning.
+static json_t *ordered_list(const struct phx_ctl_param *element, json_t *list, bool sorted)
+{
+	json_t *from = sorted ? sorted_list(element, list) : json_incref(list);
+	json_t *out = json_array();
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(from, i, item)
+	{
+		json_t *ordered = element->type == PHX_CTL_OBJECT
+					  ? ordered_object(element->fields, item)
+					  : json_incref(item);
+
+		if (ordered == NULL || json_array_append_new(out, ordered) != 0)
+			break;
+	}
+	json_decref(from);
+	if (json_array_size(out) == json_array_size(list))
+		return out;
+	json_decref(out);
+	return NULL;
 }
 
 // Members of object in the order of fields; empty lists and maps are left out.
@@ -87,7 +123,7 @@ static json_t *ordered_object(const struct phx_ctl_param *fields, json_t *object
 		if (p->type == PHX_CTL_MAP)
 			value = sorted_map(value);
 		else if (p->type == PHX_CTL_ARRAY)
-			value = sorted_list(value);
+			value = ordered_list(&p->fields[0], value, true);
 		else
 			value = json_copy(value);
 		if (value == NULL || json_object_set_new(out, p->name, value) != 0) {
@@ -98,27 +134,11 @@ static json_t *ordered_object(const struct phx_ctl_param *fields, json_t *object
 	return out;
 }
 
-// Rules keep their order, which is their meaning; the other lists are sorted.
 static json_t *ordered_section(const struct phx_ctl_param *section, json_t *list)
 {
 	bool rules = strcmp(section->name, "attach") == 0 || strcmp(section->name, "register") == 0;
-	json_t *from = rules ? json_incref(list) : sorted_list(list);
-	json_t *out = json_array();
-	json_t *item;
-	size_t i;
 
-	json_array_foreach(from, i, item)
-	{
-		json_t *ordered = ordered_object(section->fields[0].fields, item);
-
-		if (ordered == NULL || json_array_append_new(out, ordered) != 0)
-			break;
-	}
-	json_decref(from);
-	if (json_array_size(out) == json_array_size(list))
-		return out;
-	json_decref(out);
-	return NULL;
+	return ordered_list(&section->fields[0], list, !rules);
 }
 
 static int check_unique(const char *prefix, const struct phx_ctl_param *section, json_t *list,

@@ -217,6 +217,64 @@ static int build_listeners(
 	return check_addresses(d, prefix, e);
 }
 
+static int build_endpoints(
+	struct phx_ctl_cluster_entry *c, json_t *list, const char *prefix, struct phx_ctl_error *e)
+{
+	struct phx_ctl_endpoint *endpoints = make_array(json_array_size(list), sizeof(*endpoints));
+	json_t *o;
+	size_t i;
+
+	if (endpoints == NULL)
+		return -ENOMEM;
+	c->endpoints = endpoints;
+	json_array_foreach(list, i, o)
+	{
+		json_t *weight = json_object_get(o, "weight");
+
+		endpoints[i].address = get_string(o, "address", NULL);
+		endpoints[i].weight = weight != NULL ? (uint32_t)json_integer_value(weight) : 1;
+		c->endpoint_count++;
+		// They are sorted: equal ones are neighbours.
+		if (i > 0 && strcmp(endpoints[i].address, endpoints[i - 1].address) == 0) {
+			char path[160];
+
+			(void)snprintf(
+				path, sizeof(path), "%sclusters.%s.endpoints", prefix, c->name);
+			(void)phx_ctl_error_set(e, PHX_INVALID_ARGUMENT,
+				"cluster '%s' has the endpoint %s twice", c->name,
+				endpoints[i].address);
+			phx_ctl_error_add(e, "field", json_string(path));
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static int build_clusters(
+	struct phx_ctl_document *d, json_t *list, const char *prefix, struct phx_ctl_error *e)
+{
+	struct phx_ctl_cluster_entry *clusters =
+		make_array(json_array_size(list), sizeof(*clusters));
+	json_t *o;
+	size_t i;
+	int rc;
+
+	if (clusters == NULL)
+		return -ENOMEM;
+	d->clusters = clusters;
+	json_array_foreach(list, i, o)
+	{
+		clusters[i].name = get_string(o, "name", NULL);
+		clusters[i].least_request =
+			strcmp(get_string(o, "balancing", ""), "least_request") == 0;
+		d->cluster_count++;
+		rc = build_endpoints(&clusters[i], json_object_get(o, "endpoints"), prefix, e);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int build_all(struct phx_ctl_document *d, const char *prefix, struct phx_ctl_error *e)
 {
 	int rc = build_attach(d, json_object_get(d->json, "attach"));
@@ -227,6 +285,8 @@ static int build_all(struct phx_ctl_document *d, const char *prefix, struct phx_
 		rc = build_peers(d, json_object_get(d->json, "peers"));
 	if (rc == 0)
 		rc = build_listeners(d, json_object_get(d->json, "listeners"), prefix, e);
+	if (rc == 0)
+		rc = build_clusters(d, json_object_get(d->json, "clusters"), prefix, e);
 	if (rc == 0)
 		rc = phx_ctl_canonical_digest(d->json, d->digest);
 	if (rc == -ENOMEM)
@@ -265,6 +325,9 @@ void phx_ctl_document_destroy(struct phx_ctl_document *d)
 		free((void *)d->attach[i].labels);
 	for (size_t i = 0; i < d->listener_count; i++)
 		free((void *)d->listeners[i].peers);
+	for (size_t i = 0; i < d->cluster_count; i++)
+		free((void *)d->clusters[i].endpoints);
+	free((void *)d->clusters);
 	free((void *)d->attach);
 	free((void *)d->registers);
 	free((void *)d->listeners);

@@ -7,7 +7,9 @@
 //    "register":[{"name":"pay","action":"owner","service":"pay.*","group":"*","uid":1000}],
 //    "listeners":[{"name":"web","transport":"tcp","address":"127.0.0.1:5000",
 //                  "peers":["rack1"]}],
-//    "peers":[{"name":"rack1","network":"10.0.0.0/24"}]}
+//    "peers":[{"name":"rack1","network":"10.0.0.0/24"}],
+//    "clusters":[{"name":"pay","balancing":"least_request",
+//                 "endpoints":[{"address":"10.0.0.5:5000","weight":2}]}]}
 // Rules are checked in order, the first that matches decides, no match denies. Sections
 // may be absent when empty, and so may the generation: what operators keep in files has none.
 // Names are unique within a section. Immutable once parsed: any
@@ -69,6 +71,18 @@ struct phx_ctl_listener_entry {
 	size_t peer_count;
 };
 
+struct phx_ctl_endpoint {
+	const char *address; // as written
+	uint32_t weight;
+};
+
+struct phx_ctl_cluster_entry {
+	const char *name;
+	bool least_request; // else round robin
+	const struct phx_ctl_endpoint *endpoints;
+	size_t endpoint_count;
+};
+
 struct phx_ctl_document {
 	uint64_t generation; // 0: none
 	const struct phx_ctl_attach_rule *attach;
@@ -79,6 +93,8 @@ struct phx_ctl_document {
 	size_t listener_count;
 	const struct phx_ctl_peer_entry *peers; // sorted by name
 	size_t peer_count;
+	const struct phx_ctl_cluster_entry *clusters; // sorted by name
+	size_t cluster_count;
 	char digest[PHX_CTL_DIGEST_BYTES]; // of everything but the generation
 	json_t *json;			   // canonical form; borrow it
 };

@@ -11,6 +11,7 @@ static const struct phx_ctl_method *const nouns[] = {
 	phx_ctl_methods_service,
 	phx_ctl_methods_listener,
 	phx_ctl_methods_peer,
+	phx_ctl_methods_cluster,
 	phx_ctl_methods_link,
 	phx_ctl_methods_channel,
 	phx_ctl_methods_engine,

@@ -8,6 +8,7 @@
 // Each list ends with a method whose name is NULL.
 extern const struct phx_ctl_method phx_ctl_methods_app[];
 extern const struct phx_ctl_method phx_ctl_methods_channel[];
+extern const struct phx_ctl_method phx_ctl_methods_cluster[];
 extern const struct phx_ctl_method phx_ctl_methods_config[];
 extern const struct phx_ctl_method phx_ctl_methods_engine[];
 extern const struct phx_ctl_method phx_ctl_methods_event[];
@@ -32,6 +33,7 @@ extern const struct phx_ctl_param phx_ctl_attach_rule_fields[];
 extern const struct phx_ctl_param phx_ctl_register_rule_fields[];
 extern const struct phx_ctl_param phx_ctl_listener_fields[];
 extern const struct phx_ctl_param phx_ctl_peer_fields[];
+extern const struct phx_ctl_param phx_ctl_cluster_fields[];
 
 // A parameter of methods that begin a job.
 #define PHX_CTL_PARAM_WAIT                                                                         \

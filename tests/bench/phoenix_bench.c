@@ -10,7 +10,7 @@ static void usage(FILE *out)
 	(void)fputs("usage: phoenix-bench client TARGET [OPTION...]\n"
 		    "       phoenix-bench server GROUP... [OPTION...]\n"
 		    "Measures unary calls to the echo service of a phoenix-bench server.\n"
-		    "TARGET is local:[GROUP] or tcp://HOST:PORT[/GROUP].\n"
+		    "TARGET is local:[GROUP], tcp://HOST:PORT[/GROUP] or cluster:NAME[/GROUP].\n"
 		    "\n"
 		    "  --rundir DIR run directory (PHOENIX_RUNDIR)\n",
 		out);

@@ -128,6 +128,36 @@ static void parse_bad_documents_are_refused_with_the_field(void **state)
 		"document.listeners.b.address");
 }
 
+static void clusters_are_sorted_with_their_endpoints(void **state)
+{
+	struct phx_ctl_document *d = parse(
+		"{\"version\":1,\"clusters\":["
+		"{\"endpoints\":[{\"weight\":3,\"address\":\"10.0.0.2:1\"},"
+		"{\"address\":\"10.0.0.1:1\"}],\"balancing\":\"least_request\",\"name\":\"b\"},"
+		"{\"name\":\"a\"}]}");
+	char *text = phx_ctl_document_text(d);
+
+	(void)state;
+	assert_string_equal(text,
+		"{\"version\":1,\"clusters\":[{\"name\":\"a\"},"
+		"{\"name\":\"b\",\"balancing\":\"least_request\",\"endpoints\":["
+		"{\"address\":\"10.0.0.1:1\"},{\"address\":\"10.0.0.2:1\",\"weight\":3}]}]}\n");
+	assert_int_equal(d->cluster_count, 2);
+	assert_false(d->clusters[0].least_request);
+	assert_int_equal(d->clusters[0].endpoint_count, 0);
+	assert_true(d->clusters[1].least_request);
+	assert_int_equal(d->clusters[1].endpoints[0].weight, 1);
+	assert_int_equal(d->clusters[1].endpoints[1].weight, 3);
+	free(text);
+	phx_ctl_document_destroy(d);
+	expect_refused("{\"version\":1,\"clusters\":[{\"name\":\"a\",\"endpoints\":["
+		       "{\"address\":\"::1:5\"}]}]}",
+		"document.clusters[0].endpoints[0].address");
+	expect_refused("{\"version\":1,\"clusters\":[{\"name\":\"a\",\"endpoints\":["
+		       "{\"address\":\"10.0.0.1:1\"},{\"address\":\"10.0.0.1:1\"}]}]}",
+		"document.clusters.a.endpoints");
+}
+
 static void digest_ignores_the_generation_only(void **state)
 {
 	struct phx_ctl_document *a = parse("{\"version\":1,\"generation\":\"1\"}");
@@ -211,6 +241,7 @@ int main(void)
 		cmocka_unit_test(text_is_canonical_and_round_trips),
 		cmocka_unit_test(parse_fills_the_structures),
 		cmocka_unit_test(parse_bad_documents_are_refused_with_the_field),
+		cmocka_unit_test(clusters_are_sorted_with_their_endpoints),
 		cmocka_unit_test(digest_ignores_the_generation_only),
 		cmocka_unit_test(find_first_match_decides_and_none_denies),
 		cmocka_unit_test(listener_without_peers_admits_loopback_only),

@@ -134,6 +134,10 @@ void host_link_close(struct host_link *hl);
 void outbound_opened(struct host_link *hl);
 void outbound_lost(struct host_link *hl);
 void outbound_stop(struct host_peer *peer);
+// Dial what is missing.
+void outbound_kick(struct host_peer *peer);
+// outbound_idle.c: look whether the peer is still used, later.
+void outbound_look_later(struct host_peer *peer);
 void outbound_resolved(struct host_peer *peer);
 
 // Dial "HOST:PORT" for a worker: its peer, 0 for this host itself. Errors of host_open().

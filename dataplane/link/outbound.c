@@ -13,8 +13,6 @@
 
 #define TARGETS "a target is local:[GROUP], tcp://HOST:PORT[/GROUP] or cluster:NAME[/GROUP]"
 
-static void peer_kick(struct host_peer *peer);
-
 // ---- what workers are told ----
 
 struct notice {
@@ -60,7 +58,7 @@ static void tell_workers(const struct host_peer *peer)
 static void retry(struct worker *worker, struct timer *timer)
 {
 	(void)worker;
-	peer_kick(phx_container_of(timer, struct host_peer, retry));
+	outbound_kick(phx_container_of(timer, struct host_peer, retry));
 }
 
 // Back-off doubles up to its limit; a fifth of it is random, so that hosts do not come in step.
@@ -215,7 +213,7 @@ static bool peer_dial(struct host_peer *peer, unsigned worker, unsigned remote)
 
 // Dial what is missing: the first link alone, since only its hello tells how many workers there
 // are.
-static void peer_kick(struct host_peer *peer)
+void outbound_kick(struct host_peer *peer)
 {
 	const struct host *host = peer->host;
 	unsigned w, r;
@@ -251,7 +249,7 @@ void outbound_resolved(struct host_peer *peer)
 		peer_failed(peer, gai_strerror(peer->resolve.error));
 		return;
 	}
-	peer_kick(peer);
+	outbound_kick(peer);
 }
 
 void outbound_opened(struct host_link *hl)
@@ -266,7 +264,7 @@ void outbound_opened(struct host_link *hl)
 		EVENT_TELL("peer.up", peer->address, {"host", peer->name});
 	peer->state = HOST_PEER_UP;
 	peer->error[0] = '\0';
-	peer_kick(peer);
+	outbound_kick(peer);
 }
 
 void outbound_lost(struct host_link *hl)
@@ -289,105 +287,10 @@ void outbound_lost(struct host_link *hl)
 	}
 	if (now - hl->up_ns >= PHX_NS_PER_S) {
 		peer->backoff_ns = HOST_BACKOFF_MIN;
-		peer_kick(peer);
+		outbound_kick(peer);
 	} else {
 		peer_failed(peer, "the link was lost at once");
 	}
-}
-
-// ---- peers that nobody uses ----
-
-static void peer_free(struct host_peer *peer)
-{
-	struct ctl_loop *loop = peer->host->config.loop;
-
-	ctl_timer_stop(loop, &peer->retry);
-	ctl_timer_stop(loop, &peer->idle);
-	phx_list_del(&peer->node);
-	peer->host->peer_count--;
-	free(peer);
-}
-
-static void look(struct worker *worker, struct timer *timer);
-
-static void look_later(struct host_peer *peer)
-{
-	struct ctl_loop *loop = peer->host->config.loop;
-
-	ctl_timer_start(loop, &peer->idle, loop->now_ns + HOST_IDLE_NS, look);
-}
-
-static bool peer_is_unused(const struct host_peer *peer)
-{
-	struct phx_list *n;
-
-	for (unsigned w = 0; w < peer->host->config.worker_count; w++) {
-		if (peer->wanted[w])
-			return false;
-	}
-	phx_list_for_each (n, &peer->host->links) {
-		if (phx_list_entry(n, struct host_link, node)->peer == peer)
-			return false;
-	}
-	return !peer->resolve.running;
-}
-
-static void look_next(struct host_peer *peer);
-
-static void looked(struct worker *worker, struct cmd *cmd)
-{
-	struct host_peer *peer = phx_container_of(cmd, struct host_peer, look_cmd);
-
-	(void)worker;
-	peer->looking = false;
-	if (peer->look_channels == 0) {
-		if (peer->host->config.loop->now_ns - peer->used_ns >= HOST_IDLE_NS)
-			peer->wanted[peer->look_worker] = false;
-		else
-			peer_kick(peer); // opened meanwhile
-	}
-	peer->look_worker++;
-	look_next(peer);
-}
-
-static void look_here(struct worker *worker, struct cmd *cmd)
-{
-	struct host_peer *peer = phx_container_of(cmd, struct host_peer, look_cmd);
-
-	peer->look_channels = peer_retire(worker, peer->id);
-	ctl_post(peer->host->config.loop, &peer->look_cmd, looked);
-}
-
-static void look_next(struct host_peer *peer)
-{
-	const struct host *host = peer->host;
-
-	while (peer->look_worker < host->config.worker_count && !peer->wanted[peer->look_worker])
-		peer->look_worker++;
-	if (peer->look_worker < host->config.worker_count) {
-		peer->looking = true;
-		worker_post(host->config.workers[peer->look_worker], &peer->look_cmd, look_here);
-	} else if (peer_is_unused(peer)) {
-		phx_log_info("peer", "%s: no channels any more", peer->address);
-		peer_free(peer);
-	} else {
-		look_later(peer);
-	}
-}
-
-static void look(struct worker *worker, struct timer *timer)
-{
-	struct host_peer *peer = phx_container_of(timer, struct host_peer, idle);
-
-	(void)worker;
-	if (peer->host->stopped)
-		return;
-	if (peer->host->config.loop->now_ns - peer->used_ns < HOST_IDLE_NS) {
-		look_later(peer); // a channel may be on its way
-		return;
-	}
-	peer->look_worker = 0;
-	look_next(peer);
 }
 
 // ---- open ----
@@ -461,7 +364,7 @@ static int peer_create(
 	timer_init(&peer->idle);
 	phx_list_add_tail(&host->peers, &peer->node);
 	host->peer_count++;
-	look_later(peer);
+	outbound_look_later(peer);
 	*out = peer;
 	return 0;
 }
@@ -481,7 +384,7 @@ int host_want(struct host *host, const char *address, unsigned worker, uint64_t 
 	peer->wanted[worker] = true;
 	if (peer->state == HOST_PEER_BACKOFF || peer->state == HOST_PEER_SELF)
 		tell_worker(peer, worker);
-	peer_kick(peer);
+	outbound_kick(peer);
 	return 0;
 }
 
@@ -520,7 +423,7 @@ void host_want_like(struct host *host, unsigned from, unsigned to)
 		peer->wanted[to] = true;
 		if (peer->state == HOST_PEER_BACKOFF || peer->state == HOST_PEER_SELF)
 			tell_worker(peer, to);
-		peer_kick(peer);
+		outbound_kick(peer);
 	}
 	host_cluster_want_like(host, from, to);
 }

@@ -37,7 +37,9 @@ void call_reply(
 // End a client call whose announced reply lies complete and checked in call->in.block: the image,
 // then call->in.meta_len bytes of metadata. call->reply_status is its status.
 void call_complete_block(struct call *call);
-// The same before the chain has seen it; it may lie in call->in.landing.
+// Put a gathered reply into a block of the receive heap (call->in), whole. -ENOMEM: no room now.
+int call_take_image(struct call *call, const struct reply_view *reply);
+// The same as call_complete_block() before the chain has seen it; it may lie in call->in.landing.
 void call_reply_block(struct call *call);
 // May a policy deny, hold or rewrite what this session receives here? Then it must not lie where
 // the application can read it.

@@ -217,6 +217,25 @@ void call_reply_block(struct call *call)
 		call_complete_block(call);
 }
 
+int call_take_image(struct call *call, const struct reply_view *reply)
+{
+	const struct phx_comp_entry e = {.msg_len = reply->msg_len, .meta_len = reply->meta_len};
+	const struct comp_bytes bytes = {
+		.iov = reply->iov, .iov_count = reply->iov_count, .meta = reply->meta};
+	uint32_t block;
+	int rc = recv_alloc(call->session, comp_size(&e), &block);
+
+	if (rc != 0)
+		return rc;
+	memset(&call->in, 0, sizeof(call->in));
+	call->in.block = block;
+	call->in.has_block = true;
+	call->in.total = reply->msg_len;
+	call->in.meta_len = reply->meta_len;
+	comp_copy(call->session, block, &e, &bytes);
+	return 0;
+}
+
 static void block_put(struct call *call)
 {
 	struct session_queue *q = call->queue;

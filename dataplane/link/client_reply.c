@@ -94,8 +94,8 @@ static void reply_protobuf(struct call *call, const struct phx_frame *f, const s
 	}
 }
 
-// Leaves gathered in place are checked on a private copy.
-static void reply_gathered(struct call *call, const struct call_status *st, struct reply_view *view)
+// On a private copy: a policy judges it first, or the heap has no room now.
+static void reply_copied(struct call *call, const struct call_status *st, struct reply_view *view)
 {
 	uint8_t *flat = aligned_alloc(8, phx_align_up(view->msg_len + 8, 8));
 	struct iovec iov = {flat, view->msg_len};
@@ -115,6 +115,27 @@ static void reply_gathered(struct call *call, const struct call_status *st, stru
 	else
 		client_bad_content(call, rc);
 	free(flat);
+}
+
+// Leaves gathered in place are checked where they were copied to.
+static void reply_gathered(struct call *call, const struct call_status *st, struct reply_view *view)
+{
+	int rc;
+
+	if (session_judges(call->session, POINT_REPLY_IN) || call_take_image(call, view) != 0) {
+		reply_copied(call, st, view);
+		return;
+	}
+	rc = body_validate(
+		call->schema, call->output, incoming_base(&call->in, call->session), view->msg_len);
+	if (rc != 1) {
+		incoming_drop(&call->in, call->session);
+		client_bad_content(call, rc);
+		return;
+	}
+	call->reply_status = *st;
+	call->reply_status.text_len = 0; // an OK status has none
+	call_reply_block(call);
 }
 
 void client_reply(struct link *link, struct call *call, const struct phx_frame *f,

@@ -18,7 +18,7 @@ a=$scratch/a b=$scratch/b
 dataplane() { # NAME DIR RULES [OPTION]...
 	local name=$1 dir=$2 rules=$3
 	shift 3
-	mkdir "$dir"
+	mkdir -p "$dir"
 	start "$name" "$dp" --rundir "$dir" --standalone "$rules" "$@"
 	wait_for 10 test -S "$dir/app.sock"
 }
@@ -27,14 +27,24 @@ objects() { grep -c memfd: "/proc/${pid[$1]}/maps" || true; }
 no_objects() { [ "$(objects "$1")" = "${objects_before[$1]}" ]; }
 declare -A objects_before=()
 
+# One client is there before its server, and both before the dataplane.
+early() {
+	mkdir -p "$a" "$b"
+	start early "$suite" "$target" "$b" "$a" "${suite}_v2" client_before_server
+	wait_for 5 grep -q client_before_server "$scratch/early.log"
+}
+early_ended() { gone "${pid[early]}"; }
+
 case $mode in
 local1)
-	dataplane dpa "$a" default
 	b=$a target=local:
+	early
+	dataplane dpa "$a" default
 	;;
 local2)
-	dataplane dpa "$a" default --workers 2
 	b=$a target=local:
+	early
+	dataplane dpa "$a" default --workers 2
 	;;
 tcp)
 	port=$(free_port)
@@ -44,6 +54,7 @@ tcp)
 		"register": [{"name": "all", "action": "allow"}], "listeners":
 		[{"name": "main", "transport": "tcp", "address": "127.0.0.1:$port"}]}
 	END
+	early
 	dataplane dpb "$b" "$scratch/rules.json"
 	dataplane dpa "$a" default
 	;;
@@ -52,6 +63,9 @@ tcp)
 	;;
 esac
 
+wait_for 30 early_ended
+wait "${pid[early]}" || fail "a client that was there before the dataplane failed"
+unset 'pid[early]'
 for d in "${!pid[@]}"; do
 	objects_before[$d]=$(objects "$d")
 done

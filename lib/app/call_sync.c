@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -178,6 +179,27 @@ static int sync_bind(
 	return phx_channel_bind(ch, service, &ids, status);
 }
 
+// What is wrong with the arguments of a call that phx_call_start() refused, where it is known.
+static void sync_complain(const struct phx_service *service, uint32_t method,
+	const struct phx_message *request, struct phx_status *status)
+{
+	char text[256] = "Invalid argument";
+
+	if (service == NULL)
+		(void)snprintf(text, sizeof(text), "the service is NULL");
+	else if (method >= service->method_count)
+		(void)snprintf(
+			text, sizeof(text), "%.200s has no method %u", service->name, method);
+	else if (request == NULL || request->root == NULL)
+		(void)snprintf(text, sizeof(text), "the request is empty: it must have a %.200s",
+			service->inputs[method]->name);
+	else if (!phx_type_same(request->type, service->inputs[method]))
+		(void)snprintf(text, sizeof(text), "the request is a %.100s, not a %.100s",
+			request->type->name, service->inputs[method]->name);
+	phx_status_fill(status, PHX_INVALID_ARGUMENT, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+		PHX_REASON_INVALID, "%s", text);
+}
+
 int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t method,
 	struct phx_message *request, const struct phx_call_options *options,
 	struct phx_message **out_reply, struct phx_status *out_status)
@@ -205,6 +227,8 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 	if (rc) {
 		if (status.code == PHX_OK)
 			phx_context_end_status(ch->context, &status);
+		if (status.code == PHX_OK && rc == -EINVAL)
+			sync_complain(service, method, request, &status);
 		(void)phx_status_end(&status, rc); // rc is what it was
 		phx_message_release(request);
 	} else {

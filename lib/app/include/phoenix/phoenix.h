@@ -192,7 +192,7 @@ PHX_API int phx_call_start(struct phx_channel *channel, struct phx_queue *queue,
 // any thread while the handle is valid.
 PHX_API void phx_call_cancel(struct phx_call *call);
 
-// Metadata of the reply that is being delivered; only inside fn. Empty when there is none.
+// Metadata of a received reply; valid until the reply is released. Empty when there is none.
 PHX_API struct phx_metadata_view phx_reply_metadata(const struct phx_message *reply);
 
 // Blocking call on the context's default queue: takes `request` in every case. Returns 0 when the
@@ -229,13 +229,15 @@ PHX_API void phx_server_stop(struct phx_server *server);
 // Unregister and free. Requests not replied to yet end with UNAVAILABLE. NULL is legal.
 PHX_API void phx_server_destroy(struct phx_server *server);
 
-// The request's message and metadata; valid until the reply.
+// The request's message; valid until the reply.
 PHX_API const struct phx_message *phx_request_message(const struct phx_request *request);
+// The metadata that came with it; valid until the reply. Empty when there is none.
 PHX_API struct phx_metadata_view phx_request_metadata(const struct phx_request *request);
 // Time left, PHX_NO_TIMEOUT without a deadline.
 PHX_API uint64_t phx_request_remaining_ns(const struct phx_request *request);
 // The caller has gone, cancelled, or its deadline passed: a reply will not be read any more.
 PHX_API bool phx_request_is_cancelled(const struct phx_request *request);
+// The context that the request came to, where messages for its reply are made. Never NULL.
 PHX_API struct phx_context *phx_request_context(const struct phx_request *request);
 
 // Reply OK with `reply`, which belongs to the library in every case; metadata may be NULL. Any
@@ -243,7 +245,7 @@ PHX_API struct phx_context *phx_request_context(const struct phx_request *reques
 PHX_API int phx_reply(struct phx_request *request, struct phx_message *reply,
 	const struct phx_metadata *metadata);
 
-// Reply with a status that is not PHX_OK; text may be NULL, at most 1,024 bytes are kept.
+// Reply with a status that is not PHX_OK; text may be NULL, at most 1,023 bytes are kept.
 PHX_API int phx_reply_status(struct phx_request *request, uint32_t code, const char *text,
 	const struct phx_metadata *metadata);
 
@@ -252,7 +254,10 @@ PHX_API int phx_reply_status(struct phx_request *request, uint32_t code, const c
 // Ordered pairs, at most 64 and 8 KiB. Keys are lower case [0-9a-z_.-]; values of keys ending in
 // "-bin" are any bytes, others printable ASCII; "phx-" and "grpc-" are reserved.
 struct phx_metadata;
+// An empty list, the caller's until phx_metadata_destroy(). Whoever takes metadata copies it.
+// -ENOMEM.
 PHX_API int phx_metadata_create(struct phx_metadata **out_metadata);
+// Free. NULL is legal.
 PHX_API void phx_metadata_destroy(struct phx_metadata *metadata);
 // Copies. -EINVAL: key or value not allowed; -E2BIG: over the limits.
 PHX_API int phx_metadata_append(

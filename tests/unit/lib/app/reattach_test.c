@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The dataplane is replaced: what ends, what waits, what goes on, what stays readable.
-#include "tests/unit/lib/app/app_test.h"
+#include "tests/unit/lib/app/reattach.h"
 
-#include <dirent.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
-
-#define SECOND_BASE 100 // handles of the second dataplane differ from those of the first
-
-// The dataplane of the session dies. Its memory is freed by gone_destroy().
-static struct fake_dp *dataplane_dies(struct session *s)
-{
-	struct fake_dp *old = s->dp;
-
-	fake_dp_stop(old);
-	s->dp = fake_dp_create_after(old);
-	s->dp->handle_base = SECOND_BASE;
-	return old;
-}
-
-static void wait_away(struct session *s)
-{
-	fake_until(phx_context_ended(s->ctx, NULL) || phx_wait(s->queue, 1000000) < -1000);
-}
-
-static void wait_back(struct session *s)
-{
-	fake_until(!phx_context_ended(s->ctx, NULL) || phx_poll(s->queue, 0) < -1000);
-}
-
-// As an application would: poll, then wait.
-static void run_until_called(struct session *s, const struct outcome *o)
-{
-	uint64_t until = phx_clock_ns() + FAKE_PATIENCE_NS;
-
-	while (o->calls == 0) {
-		assert_true(phx_clock_ns() < until);
-		if (phx_poll(s->queue, 0) == 0)
-			assert_true(phx_wait(s->queue, FAKE_PATIENCE_NS) >= 0);
-	}
-}
 
 static void restart_goes_on_with_the_same_handles(void **)
 {
@@ -358,124 +322,6 @@ static void detached_for_good_stays_detached(void **)
 	session_close(&s);
 }
 
-// ---- threads ----
-
-#define CALLERS	 4
-#define RESTARTS 10
-
-struct caller {
-	struct session *s;
-	pthread_t thread;
-	bool wait_for_ready;
-	_Atomic bool stop;
-	_Atomic uint64_t good, unavailable;
-};
-
-static void *caller_main(void *arg)
-{
-	struct caller *c = arg;
-	struct phx_call_options options = PHX_CALL_OPTIONS_INIT;
-
-	options.wait_for_ready = c->wait_for_ready;
-	while (!atomic_load(&c->stop)) {
-		struct phx_message *reply = NULL;
-		struct phx_status status;
-		int rc = phx_call(c->s->channel, &note_service, 0, note_new(c->s->ctx, 1, 0),
-			&options, &reply, &status);
-
-		if (rc == 0) {
-			phx_message_release(reply);
-			atomic_fetch_add(&c->good, 1);
-		} else {
-			assert_int_equal(PHX_UNAVAILABLE, status.code);
-			assert_int_equal(PHX_REASON_DATAPLANE_GONE, status.reason);
-			atomic_fetch_add(&c->unavailable, 1);
-			(void)sched_yield();
-		}
-	}
-	return NULL;
-}
-
-static unsigned entries_of(const char *path)
-{
-	DIR *dir = opendir(path);
-	unsigned count = 0;
-
-	assert_non_null(dir);
-	while (readdir(dir) != NULL)
-		count++;
-	closedir(dir);
-	return count;
-}
-
-static unsigned mapped_regions(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[512];
-	unsigned count = 0;
-
-	assert_non_null(f);
-	while (fgets(line, sizeof(line), f) != NULL)
-		count += strstr(line, "/memfd:") != NULL;
-	fclose(f);
-	return count;
-}
-
-static uint64_t good_calls(struct caller *callers)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < CALLERS; i++)
-		sum += atomic_load(&callers[i].good);
-	return sum;
-}
-
-static void restarts_under_threads_lose_nothing(void **)
-{
-	struct session s = session_open_again(NULL);
-	struct caller callers[CALLERS];
-	struct fake_echo echo = {.dp = s.dp};
-	unsigned fds = 0, maps = 0;
-
-	memset(callers, 0, sizeof(callers));
-	fake_echo_start(&echo);
-	for (unsigned i = 0; i < CALLERS; i++) {
-		callers[i].s = &s;
-		callers[i].wait_for_ready = i % 2 == 0;
-		assert_int_equal(
-			0, pthread_create(&callers[i].thread, NULL, caller_main, &callers[i]));
-	}
-	for (unsigned i = 0; i < RESTARTS; i++) {
-		uint64_t before = good_calls(callers);
-		struct fake_dp *old;
-
-		fake_until(good_calls(callers) > before + 100);
-		fake_echo_stop(&echo);
-		old = dataplane_dies(&s);
-		fake_dp_start(s.dp);
-		fake_until(atomic_load(&s.dp->binds) != 0);
-		fake_dp_destroy(old);
-		echo.dp = s.dp;
-		fake_echo_start(&echo);
-		before = good_calls(callers);
-		fake_until(good_calls(callers) > before + 100);
-		if (i == 0) {
-			fds = entries_of("/proc/self/fd");
-			maps = mapped_regions();
-		}
-	}
-	fake_until(entries_of("/proc/self/fd") <= fds);
-	fake_until(mapped_regions() <= maps);
-	for (unsigned i = 0; i < CALLERS; i++)
-		atomic_store(&callers[i].stop, true);
-	for (unsigned i = 0; i < CALLERS; i++) {
-		pthread_join(callers[i].thread, NULL);
-		assert_true(atomic_load(&callers[i].good) != 0);
-	}
-	fake_echo_stop(&echo);
-	session_close(&s);
-}
-
 static void detach_while_away_returns(void **)
 {
 	struct session s = session_open_again(NULL);
@@ -501,7 +347,6 @@ int main(void)
 		cmocka_unit_test(server_registers_again_and_serves),
 		cmocka_unit_test(descriptor_stays_and_tells_of_the_new_session),
 		cmocka_unit_test(detached_for_good_stays_detached),
-		cmocka_unit_test(restarts_under_threads_lose_nothing),
 		cmocka_unit_test(detach_while_away_returns),
 	};
 

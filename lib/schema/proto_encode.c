@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-int proto_encode_fail(struct phx_proto_encode *e, int error, const char *text)
+int phx_proto_encode_fail(struct phx_proto_encode *e, int error, const char *text)
 {
 	e->error = text;
 	e->phase = ENCODE_DONE;
@@ -24,7 +24,7 @@ static int encode_size_block(struct phx_proto_encode *e)
 	} else {
 		block = e->pool->get(e->pool, PHX_BLOCK_LARGE);
 		if (!block)
-			return proto_encode_fail(e, -ENOMEM, "no block for sizes");
+			return phx_proto_encode_fail(e, -ENOMEM, "no block for sizes");
 		*block = NULL;
 		if (e->sizes_at)
 			*(void **)e->sizes_at = block;
@@ -38,7 +38,7 @@ static int encode_size_block(struct phx_proto_encode *e)
 }
 
 // The place of the next remembered size: to be written, or to be read when filling.
-int proto_encode_slot(struct phx_proto_encode *e, uint32_t **out_slot)
+int phx_proto_encode_slot(struct phx_proto_encode *e, uint32_t **out_slot)
 {
 	if (e->sizes_next == e->sizes_end) {
 		int rc = encode_size_block(e);
@@ -80,14 +80,14 @@ static bool encode_flush(struct phx_proto_encode *e)
 
 // Take the part of `size` bytes that a reference at ref_pos announces: it must be at the
 // cursor. Sets the leaf to it. hole_ok: it may be a hole.
-int proto_encode_part(
+int phx_proto_encode_part(
 	struct phx_proto_encode *e, uint64_t ref_pos, uint32_t off, uint64_t size, bool hole_ok)
 {
 	const struct phx_image *img = e->image;
 	uint64_t padded = phx_align_up(size, 8);
 
 	if ((uint32_t)(e->cursor - ref_pos) != off || padded > img->total_len - e->cursor)
-		return proto_encode_fail(e, -EPROTO, "image is not canonical");
+		return phx_proto_encode_fail(e, -EPROTO, "image is not canonical");
 	e->leaf = NULL;
 	e->check = false;
 	e->leaf_skel = e->cursor - e->hole_bytes;
@@ -97,13 +97,13 @@ int proto_encode_part(
 		const struct phx_image_hole *h = &img->holes[e->hole++];
 
 		if (!hole_ok || h->len != size || !e->source)
-			return proto_encode_fail(e, -EPROTO, "image is not canonical");
+			return phx_proto_encode_fail(e, -EPROTO, "image is not canonical");
 		e->leaf = e->source->base + h->src_off;
 		e->check = h->check_utf8;
 		e->text = 0;
 		e->hole_bytes += padded;
 	} else if (e->leaf_skel + padded > img->skeleton_len) {
-		return proto_encode_fail(e, -EPROTO, "image is not canonical");
+		return phx_proto_encode_fail(e, -EPROTO, "image is not canonical");
 	}
 	e->cursor += padded;
 	return 0;
@@ -115,7 +115,7 @@ static int encode_push(
 	struct phx_proto_out_frame *p, *f = &e->frames[e->depth];
 
 	if (e->depth == PHX_PROTO_DEPTH)
-		return proto_encode_fail(e, -E2BIG, "nested too deeply");
+		return phx_proto_encode_fail(e, -E2BIG, "nested too deeply");
 	*f = (struct phx_proto_out_frame){
 		.skel = e->leaf_skel, .pos = (uint32_t)pos, .left = count};
 	if (e->depth > 0) {
@@ -136,7 +136,7 @@ static int encode_open(struct phx_proto_encode *e, struct phx_proto_out_frame *f
 {
 	const struct phx_message *parent;
 	uint32_t *slot;
-	int rc = proto_encode_slot(e, &slot);
+	int rc = phx_proto_encode_slot(e, &slot);
 
 	if (rc)
 		return rc;
@@ -159,12 +159,12 @@ static int encode_close(struct phx_proto_encode *e, struct phx_proto_out_frame *
 	const struct phx_field *field;
 
 	if (e->phase == ENCODE_FILL && e->done != f->acc)
-		return proto_encode_fail(e, -EPROTO, "a leaf in place changed");
+		return phx_proto_encode_fail(e, -EPROTO, "a leaf in place changed");
 	if (e->phase == ENCODE_SIZE && f->acc > ENCODE_SIZE_MAX)
-		return proto_encode_fail(e, -E2BIG, "protobuf over 2 GiB");
+		return phx_proto_encode_fail(e, -E2BIG, "protobuf over 2 GiB");
 	if (e->depth == 1) {
 		if (e->cursor != e->image->total_len)
-			return proto_encode_fail(e, -EPROTO, "image is not canonical");
+			return phx_proto_encode_fail(e, -EPROTO, "image is not canonical");
 		if (e->phase == ENCODE_SIZE)
 			e->size = f->acc;
 		e->depth = 0;
@@ -238,13 +238,13 @@ static int encode_ref(struct phx_proto_encode *e, struct phx_proto_out_frame *f,
 		size = field->width;
 	else if (field->kind == PHX_KIND_MESSAGE)
 		size = phx_schema_message(e->schema, field->message)->size;
-	rc = proto_encode_part(e, pos, off, (uint64_t)count * size,
+	rc = phx_proto_encode_part(e, pos, off, (uint64_t)count * size,
 		field->shape == PHX_SHAPE_LEAF || field->shape == PHX_SHAPE_SCALAR_LIST);
 	if (rc)
 		return rc;
 	switch ((enum phx_shape)field->shape) {
 	case PHX_SHAPE_LEAF:
-		return proto_encode_leaf_start(e, field);
+		return phx_proto_encode_leaf_start(e, field);
 	case PHX_SHAPE_MESSAGE:
 	case PHX_SHAPE_MESSAGE_LIST:
 		return encode_push(e, field, pos + off, count);
@@ -256,7 +256,7 @@ static int encode_ref(struct phx_proto_encode *e, struct phx_proto_out_frame *f,
 		e->leaf_pos = e->leaf_end;
 		return 0;
 	default:
-		return proto_encode_list_start(e, field, count);
+		return phx_proto_encode_list_start(e, field, count);
 	}
 }
 
@@ -286,8 +286,8 @@ static int encode_run(struct phx_proto_encode *e, struct phx_work *work)
 		uint32_t size = phx_schema_message(e->schema, e->message)->size;
 
 		if (e->image->total_len > PHX_LIMIT_MESSAGE_BYTES_MAX)
-			return proto_encode_fail(e, -E2BIG, "image too large");
-		rc = proto_encode_part(e, 0, 0, size, false);
+			return phx_proto_encode_fail(e, -E2BIG, "image too large");
+		rc = phx_proto_encode_part(e, 0, 0, size, false);
 		if (!rc)
 			rc = encode_push(e, NULL, 0, 1);
 	}
@@ -301,13 +301,13 @@ static int encode_run(struct phx_proto_encode *e, struct phx_work *work)
 			rc = encode_walk(e, work);
 			break;
 		case ENCODE_BYTES:
-			rc = proto_encode_bytes(e, ENCODE_WALK, work);
+			rc = phx_proto_encode_bytes(e, ENCODE_WALK, work);
 			break;
 		case ENCODE_VARINTS:
-			rc = proto_encode_varints(e, work);
+			rc = phx_proto_encode_varints(e, work);
 			break;
 		case ENCODE_LEAVES:
-			rc = proto_encode_leaves(e, work);
+			rc = phx_proto_encode_leaves(e, work);
 			break;
 		}
 	}

@@ -15,7 +15,7 @@ enum fill_busy {
 	FILL_LEAVES,  // the same; leaf_out is the next reference, leaf_slot bytes left to leaf_copy
 };
 
-void proto_build_start(struct phx_proto_decode *d, uint8_t *dst)
+void phx_proto_build_start(struct phx_proto_decode *d, uint8_t *dst)
 {
 	d->dst = dst;
 	d->cursor = 0;
@@ -39,8 +39,8 @@ static bool fill_take(struct phx_proto_decode *d, uint64_t n, uint64_t *out_pos)
 
 static int fill_over(struct phx_proto_decode *d)
 {
-	return d->dst ? proto_fail(d, -EPROTO, "input changed")
-		      : proto_fail(d, -E2BIG, "message too large");
+	return d->dst ? phx_proto_fail(d, -EPROTO, "input changed")
+		      : phx_proto_fail(d, -E2BIG, "message too large");
 }
 
 static void fill_ref(struct phx_proto_decode *d, uint64_t ref_pos, uint64_t pos, uint32_t count)
@@ -273,7 +273,7 @@ static int fill_leaf(struct phx_proto_decode *d, struct phx_work *work)
 	return 0;
 }
 
-int proto_build(struct phx_proto_decode *d, struct phx_work *work)
+int phx_proto_build(struct phx_proto_decode *d, struct phx_work *work)
 {
 	int rc = 0;
 
@@ -329,21 +329,21 @@ int phx_proto_decode_size(struct phx_proto_decode *d, struct phx_work *work, uin
 	int rc;
 
 	if (d->in_len > PHX_LIMIT_MESSAGE_BYTES_MAX)
-		return proto_fail(d, -E2BIG, "input too large");
+		return phx_proto_fail(d, -E2BIG, "input too large");
 	if (d->phase == PROTO_PARSE) {
-		rc = proto_parse(d, work);
+		rc = phx_proto_parse(d, work);
 		if (rc != 1)
 			return rc;
 		d->phase = PROTO_COUNT;
-		proto_build_start(d, NULL);
+		phx_proto_build_start(d, NULL);
 	}
-	rc = proto_build(d, work);
+	rc = phx_proto_build(d, work);
 	if (rc != 1)
 		return rc;
 	d->phase = PROTO_FILL;
 	d->size = d->cursor;
 	*out_size = d->size;
-	proto_build_start(d, NULL);
+	phx_proto_build_start(d, NULL);
 	return 1;
 }
 
@@ -354,11 +354,11 @@ int phx_proto_decode_fill(struct phx_proto_decode *d, void *dst, struct phx_work
 	if (d->phase != PROTO_FILL)
 		return -EINVAL;
 	d->dst = dst;
-	rc = proto_build(d, work);
+	rc = phx_proto_build(d, work);
 	if (rc != 1)
 		return rc;
 	d->phase = PROTO_DONE;
-	return d->cursor == d->size ? 1 : proto_fail(d, -EPROTO, "input changed");
+	return d->cursor == d->size ? 1 : phx_proto_fail(d, -EPROTO, "input changed");
 }
 
 void phx_proto_decode_finish(struct phx_proto_decode *d)

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-int proto_encode_leaf_start(struct phx_proto_encode *e, const struct phx_field *field)
+int phx_proto_encode_leaf_start(struct phx_proto_encode *e, const struct phx_field *field)
 {
 	int rc = encode_head(e, field, e->leaf_end);
 
@@ -17,7 +17,7 @@ int proto_encode_leaf_start(struct phx_proto_encode *e, const struct phx_field *
 	return rc;
 }
 
-int proto_encode_list_start(
+int phx_proto_encode_list_start(
 	struct phx_proto_encode *e, const struct phx_field *field, uint32_t count)
 {
 	struct phx_proto_out_frame *f = &e->frames[e->depth - 1];
@@ -25,7 +25,7 @@ int proto_encode_list_start(
 	bool packed = field->flags & PHX_FIELD_PACKED;
 
 	if (packed && !varint)
-		return proto_encode_leaf_start(e, field);
+		return phx_proto_encode_leaf_start(e, field);
 	if (!packed && !varint && e->phase == ENCODE_SIZE) {
 		f->acc += (uint64_t)count *
 			  (proto_varint_size(encode_tag(field, PROTO_I64)) + field->width);
@@ -35,7 +35,7 @@ int proto_encode_list_start(
 	e->leaf_slot = NULL;
 	e->leaf_acc = 0;
 	if (packed) {
-		int rc = proto_encode_slot(e, &e->leaf_slot);
+		int rc = phx_proto_encode_slot(e, &e->leaf_slot);
 
 		if (rc)
 			return rc;
@@ -49,20 +49,20 @@ int proto_encode_list_start(
 }
 
 // Put bytes of the leaf out. When it is through, busy goes back to `then`.
-int proto_encode_bytes(struct phx_proto_encode *e, enum encode_busy then, struct phx_work *work)
+int phx_proto_encode_bytes(struct phx_proto_encode *e, enum encode_busy then, struct phx_work *work)
 {
 	size_t out = e->out_cap - e->out_len;
 	uint32_t n;
 	const uint8_t *from = encode_leaf(e, e->leaf_pos, &n);
 
 	if (e->done + (e->leaf_end - e->leaf_pos) > e->size)
-		return proto_encode_fail(e, -EPROTO, "a leaf in place changed");
+		return phx_proto_encode_fail(e, -EPROTO, "a leaf in place changed");
 	n = phx_min(n, (uint32_t)PHX_LIMIT_WORK_BYTES);
 	if (n > out)
 		n = (uint32_t)out;
 	memcpy(e->out + e->out_len, from, n);
 	if (e->check && !phx_utf8_feed(&e->text, e->out + e->out_len, n))
-		return proto_encode_fail(e, -EILSEQ, "string in place is not UTF-8");
+		return phx_proto_encode_fail(e, -EILSEQ, "string in place is not UTF-8");
 	e->out_len += n;
 	e->done += n;
 	e->leaf_pos += n;
@@ -70,7 +70,7 @@ int proto_encode_bytes(struct phx_proto_encode *e, enum encode_busy then, struct
 	if (e->leaf_pos < e->leaf_end)
 		return 0;
 	if (e->check && e->text != 0)
-		return proto_encode_fail(e, -EILSEQ, "string in place is not UTF-8");
+		return phx_proto_encode_fail(e, -EILSEQ, "string in place is not UTF-8");
 	e->busy = then;
 	return 0;
 }
@@ -88,13 +88,13 @@ static int encode_varints_end(struct phx_proto_encode *e)
 		}
 		e->frames[e->depth - 1].acc += e->leaf_acc;
 	} else if (e->leaf_slot && e->done != e->leaf_acc) {
-		return proto_encode_fail(e, -EPROTO, "a leaf in place changed");
+		return phx_proto_encode_fail(e, -EPROTO, "a leaf in place changed");
 	}
 	return 0;
 }
 
 // Scalars of a list, some at a time: with tags, or without when it is packed.
-int proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work)
+int phx_proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work)
 {
 	const struct phx_field *field = e->field;
 	uint32_t tag = encode_tag(field, proto_kind_wire(field->kind)), width = field->width, room;
@@ -114,7 +114,7 @@ int proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work)
 				end = proto_varint_put(end, tag);
 			end = encode_scalar_put(end, field, bits);
 			if (e->done + (uint64_t)(end - o) > e->size)
-				return proto_encode_fail(e, -EPROTO, "a leaf in place changed");
+				return phx_proto_encode_fail(e, -EPROTO, "a leaf in place changed");
 			encode_commit(e, o, end);
 		}
 		e->leaf_pos += width;
@@ -127,14 +127,14 @@ int proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work)
 }
 
 // The next element of a list of strings or bytes.
-int proto_encode_leaves(struct phx_proto_encode *e, struct phx_work *work)
+int phx_proto_encode_leaves(struct phx_proto_encode *e, struct phx_work *work)
 {
 	const uint8_t *ref;
 	uint32_t off, count;
 	int rc = 0;
 
 	if (e->leaf_pos < e->leaf_end && e->phase == ENCODE_FILL)
-		return proto_encode_bytes(e, ENCODE_LEAVES, work);
+		return phx_proto_encode_bytes(e, ENCODE_LEAVES, work);
 	if (e->array_left == 0) {
 		e->busy = ENCODE_WALK;
 		return 0;
@@ -144,10 +144,10 @@ int proto_encode_leaves(struct phx_proto_encode *e, struct phx_work *work)
 	count = phx_le32_load(ref + 4);
 	e->leaf_pos = e->leaf_end = 0;
 	if (count > 0)
-		rc = proto_encode_part(e, e->array_pos, off, count, true);
+		rc = phx_proto_encode_part(e, e->array_pos, off, count, true);
 	e->array += 8;
 	e->array_pos += 8;
 	e->array_left--;
 	work->elements--;
-	return rc ? rc : proto_encode_leaf_start(e, e->field);
+	return rc ? rc : phx_proto_encode_leaf_start(e, e->field);
 }

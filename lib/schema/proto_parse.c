@@ -15,7 +15,7 @@ enum parse_busy {
 
 #define PROTO_FIELD_MAX ((UINT32_C(1) << 29) - 1)
 
-int proto_fail(struct phx_proto_decode *d, int error, const char *text)
+int phx_proto_fail(struct phx_proto_decode *d, int error, const char *text)
 {
 	d->error = text;
 	d->phase = PROTO_FAILED;
@@ -27,32 +27,32 @@ static int scratch_block(struct phx_proto_decode *d)
 	uint8_t *block = d->pool->get(d->pool, PHX_BLOCK_LARGE);
 
 	if (!block)
-		return proto_fail(d, -ENOMEM, "no block for decoding");
+		return phx_proto_fail(d, -ENOMEM, "no block for decoding");
 	if (d->block_count == PHX_PROTO_BLOCKS) {
 		uint8_t **many = d->pool->get(d->pool, PHX_BLOCK_LARGE);
 
 		if (!many) {
 			d->pool->put(d->pool, block, PHX_BLOCK_LARGE);
-			return proto_fail(d, -ENOMEM, "no block for decoding");
+			return phx_proto_fail(d, -ENOMEM, "no block for decoding");
 		}
 		memcpy(many, d->few, sizeof(d->few));
 		d->blocks = many;
 	} else if (d->block_count == PHX_BLOCK_LARGE / sizeof(d->blocks[0])) {
 		d->pool->put(d->pool, block, PHX_BLOCK_LARGE);
-		return proto_fail(d, -E2BIG, "message too large to decode");
+		return phx_proto_fail(d, -E2BIG, "message too large to decode");
 	}
 	d->blocks[d->block_count++] = block;
 	return 0;
 }
 
-int proto_scratch_alloc(struct phx_proto_decode *d, uint32_t size, uint32_t *out_at)
+int phx_proto_scratch_alloc(struct phx_proto_decode *d, uint32_t size, uint32_t *out_at)
 {
 	uint32_t at = d->used, left = size;
 
 	if (!d->small) {
 		d->small = d->pool->get(d->pool, PHX_BLOCK_SMALL);
 		if (!d->small)
-			return proto_fail(d, -ENOMEM, "no block for decoding");
+			return phx_proto_fail(d, -ENOMEM, "no block for decoding");
 	}
 	while (left > 0) {
 		uint32_t n;
@@ -76,7 +76,7 @@ int proto_scratch_alloc(struct phx_proto_decode *d, uint32_t size, uint32_t *out
 static int parse_element(struct phx_proto_decode *d)
 {
 	if (++d->elements > d->max_elements)
-		return proto_fail(d, -E2BIG, "too many elements");
+		return phx_proto_fail(d, -E2BIG, "too many elements");
 	return 0;
 }
 
@@ -88,13 +88,13 @@ static int parse_instance(
 	int rc = parse_element(d);
 
 	if (!rc && size > d->max_bytes)
-		rc = proto_fail(d, -E2BIG, "message too large");
+		rc = phx_proto_fail(d, -E2BIG, "message too large");
 	if (!rc)
-		rc = proto_scratch_alloc(d, size + 8, &at);
+		rc = phx_proto_scratch_alloc(d, size + 8, &at);
 	*out_inst = at + 8;
 	d->cursor += size;
 	if (!rc && d->cursor > d->max_bytes)
-		rc = proto_fail(d, -E2BIG, "message too large");
+		rc = phx_proto_fail(d, -E2BIG, "message too large");
 	work->bytes -= size;
 	return rc;
 }
@@ -105,7 +105,7 @@ static int parse_push(
 	struct phx_proto_frame *f;
 
 	if (d->depth == PHX_PROTO_DEPTH)
-		return proto_fail(d, -E2BIG, "nested too deeply");
+		return phx_proto_fail(d, -E2BIG, "nested too deeply");
 	f = &d->frames[d->depth++];
 	*f = (struct phx_proto_frame){
 		.end = end, .inst = inst, .pos = group, .message = (uint16_t)message};
@@ -118,7 +118,7 @@ static int parse_list_append(
 	struct proto_list *list;
 
 	if (slot->count == 0) {
-		int rc = proto_scratch_alloc(d, sizeof(*list), &slot->at);
+		int rc = phx_proto_scratch_alloc(d, sizeof(*list), &slot->at);
 
 		if (rc)
 			return rc;
@@ -150,7 +150,7 @@ static int parse_run(struct phx_proto_decode *d, struct proto_slot *slot, uint32
 			return 0;
 		}
 	}
-	rc = proto_scratch_alloc(d, sizeof(*run), &at);
+	rc = phx_proto_scratch_alloc(d, sizeof(*run), &at);
 	if (rc)
 		return rc;
 	((uint32_t *)(void *)proto_scratch(d, at))[1] = pos;
@@ -239,7 +239,7 @@ static int parse_leaf(struct phx_proto_decode *d, const struct phx_field *field,
 	int rc;
 
 	if (!parse_length(d, end, &len))
-		return proto_fail(d, -EPROTO, "truncated string");
+		return phx_proto_fail(d, -EPROTO, "truncated string");
 	rc = parse_element(d);
 	if (rc)
 		return rc;
@@ -269,7 +269,7 @@ static int parse_message(struct phx_proto_decode *d, const struct phx_field *fie
 	int rc = 0;
 
 	if (!parse_length(d, end, &len))
-		return proto_fail(d, -EPROTO, "truncated message");
+		return phx_proto_fail(d, -EPROTO, "truncated message");
 	if (field->shape == PHX_SHAPE_MESSAGE_LIST || slot->count == 0) {
 		rc = parse_instance(d, field->message, &inst, work);
 		if (!rc && field->shape == PHX_SHAPE_MESSAGE_LIST)
@@ -292,16 +292,16 @@ static int parse_packed(
 	int rc;
 
 	if (!parse_length(d, end, &len))
-		return proto_fail(d, -EPROTO, "truncated packed field");
+		return phx_proto_fail(d, -EPROTO, "truncated packed field");
 	if (len == 0)
 		return 0;
 	if (wire != PROTO_VARINT) {
 		if (len % field->width)
-			return proto_fail(d, -EPROTO, "packed field is not a multiple");
+			return phx_proto_fail(d, -EPROTO, "packed field is not a multiple");
 		count = len / field->width;
 	} else {
 		if (d->in[d->pos + len - 1] & 0x80)
-			return proto_fail(d, -EPROTO, "truncated varint in packed field");
+			return phx_proto_fail(d, -EPROTO, "truncated varint in packed field");
 		count = 1; // the last one; PARSE_PACKED counts the others
 		d->busy = PARSE_PACKED;
 		d->text = 0;
@@ -326,17 +326,17 @@ static int parse_skip(struct phx_proto_decode *d, uint32_t number, uint32_t wire
 	case PROTO_I64:
 	case PROTO_I32:
 		if (!parse_scalar(d, PHX_KIND_UINT64, wire, end, &v))
-			return proto_fail(d, -EPROTO, "truncated unknown field");
+			return phx_proto_fail(d, -EPROTO, "truncated unknown field");
 		return 0;
 	case PROTO_LEN:
 		if (!parse_length(d, end, &len))
-			return proto_fail(d, -EPROTO, "truncated unknown field");
+			return phx_proto_fail(d, -EPROTO, "truncated unknown field");
 		d->pos += len;
 		return 0;
 	case PROTO_GROUP:
 		return parse_push(d, 0, 0, end, number);
 	default:
-		return proto_fail(d, -EPROTO, "bad wire type");
+		return phx_proto_fail(d, -EPROTO, "bad wire type");
 	}
 }
 
@@ -362,7 +362,7 @@ static int parse_known(struct phx_proto_decode *d, struct phx_proto_frame *f,
 	if (field->shape == PHX_SHAPE_SCALAR_LIST && wire == PROTO_LEN)
 		return parse_packed(d, field, at, f->end);
 	if (!parse_scalar(d, field->kind, wire, f->end, &v))
-		return proto_fail(d, -EPROTO, "truncated scalar");
+		return phx_proto_fail(d, -EPROTO, "truncated scalar");
 	if (field->shape == PHX_SHAPE_SCALAR) {
 		proto_bits_store(proto_scratch(d, at), field->width, v);
 		return 0;
@@ -381,14 +381,14 @@ static int parse_field(struct phx_proto_decode *d, struct phx_work *work)
 	int rc;
 
 	if (!proto_varint_get(d->in, &d->pos, f->end, &tag) || tag > UINT32_MAX)
-		return proto_fail(d, -EPROTO, "bad tag");
+		return phx_proto_fail(d, -EPROTO, "bad tag");
 	number = (uint32_t)tag >> 3;
 	wire = tag & 7;
 	if (number == 0 || number > PROTO_FIELD_MAX)
-		return proto_fail(d, -EPROTO, "bad field number");
+		return phx_proto_fail(d, -EPROTO, "bad field number");
 	if (wire == PROTO_GROUP_END) {
 		if (f->pos != number)
-			return proto_fail(d, -EPROTO, "group ends that did not start");
+			return phx_proto_fail(d, -EPROTO, "group ends that did not start");
 		d->depth--;
 		return 0;
 	}
@@ -408,7 +408,7 @@ static int parse_field(struct phx_proto_decode *d, struct phx_work *work)
 static int parse_end(struct phx_proto_decode *d, struct phx_work *work)
 {
 	if (d->frames[d->depth - 1].pos != 0)
-		return proto_fail(d, -EPROTO, "group does not end");
+		return phx_proto_fail(d, -EPROTO, "group does not end");
 	d->depth--;
 	work->elements--;
 	return d->depth == 0;
@@ -419,13 +419,13 @@ static int parse_text(struct phx_proto_decode *d, struct phx_work *work)
 	uint32_t n = phx_min(d->leaf_end - d->leaf_pos, (uint32_t)PHX_LIMIT_WORK_BYTES);
 
 	if (!phx_utf8_feed(&d->text, d->in + d->leaf_pos, n))
-		return proto_fail(d, -EILSEQ, "string is not UTF-8");
+		return phx_proto_fail(d, -EILSEQ, "string is not UTF-8");
 	d->leaf_pos += n;
 	work->bytes -= n;
 	if (d->leaf_pos < d->leaf_end)
 		return 0;
 	if (d->text != 0)
-		return proto_fail(d, -EILSEQ, "string is not UTF-8");
+		return phx_proto_fail(d, -EILSEQ, "string is not UTF-8");
 	d->busy = PARSE_FIELDS;
 	return 0;
 }
@@ -437,7 +437,7 @@ static int parse_packed_count(struct phx_proto_decode *d, struct phx_work *work)
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (++length > PROTO_VARINT_MAX)
-			return proto_fail(d, -EPROTO, "varint longer than 10 bytes");
+			return phx_proto_fail(d, -EPROTO, "varint longer than 10 bytes");
 		if (d->in[d->leaf_pos + i] < 0x80) {
 			count++;
 			length = 0;
@@ -450,12 +450,12 @@ static int parse_packed_count(struct phx_proto_decode *d, struct phx_work *work)
 	if (d->leaf_pos < d->leaf_end)
 		return 0;
 	if (length >= PROTO_VARINT_MAX)
-		return proto_fail(d, -EPROTO, "varint longer than 10 bytes");
+		return phx_proto_fail(d, -EPROTO, "varint longer than 10 bytes");
 	d->busy = PARSE_FIELDS;
 	return 0;
 }
 
-int proto_parse(struct phx_proto_decode *d, struct phx_work *work)
+int phx_proto_parse(struct phx_proto_decode *d, struct phx_work *work)
 {
 	int rc = 0;
 

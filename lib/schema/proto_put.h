@@ -26,23 +26,24 @@ enum encode_busy {
 #define ENCODE_STEP_MAX	   (sizeof(((struct phx_proto_encode *)0)->stage))
 
 // Sets the error and ends the encode; returns error.
-int proto_encode_fail(struct phx_proto_encode *e, int error, const char *text);
+int phx_proto_encode_fail(struct phx_proto_encode *e, int error, const char *text);
 
 // The place of the next remembered size: to be written, or to be read when filling.
-int proto_encode_slot(struct phx_proto_encode *e, uint32_t **out_slot);
+int phx_proto_encode_slot(struct phx_proto_encode *e, uint32_t **out_slot);
 
 // Take the part of `size` bytes that a reference at ref_pos announces: it must be at the
 // cursor. Sets the leaf to it. hole_ok: it may be a hole.
-int proto_encode_part(
+int phx_proto_encode_part(
 	struct phx_proto_encode *e, uint64_t ref_pos, uint32_t off, uint64_t size, bool hole_ok);
 
 // proto_leaf.c: begin the leaf or list at hand, and steps of the states of enum encode_busy.
-int proto_encode_leaf_start(struct phx_proto_encode *e, const struct phx_field *field);
-int proto_encode_list_start(
+int phx_proto_encode_leaf_start(struct phx_proto_encode *e, const struct phx_field *field);
+int phx_proto_encode_list_start(
 	struct phx_proto_encode *e, const struct phx_field *field, uint32_t count);
-int proto_encode_bytes(struct phx_proto_encode *e, enum encode_busy then, struct phx_work *work);
-int proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work);
-int proto_encode_leaves(struct phx_proto_encode *e, struct phx_work *work);
+int phx_proto_encode_bytes(
+	struct phx_proto_encode *e, enum encode_busy then, struct phx_work *work);
+int phx_proto_encode_varints(struct phx_proto_encode *e, struct phx_work *work);
+int phx_proto_encode_leaves(struct phx_proto_encode *e, struct phx_work *work);
 
 static inline const uint8_t *encode_skel(const struct phx_proto_encode *e, uint64_t at)
 {

@@ -62,12 +62,12 @@ static inline struct proto_slot *proto_scratch_slot(const struct phx_proto_decod
 }
 
 // Zeroed scratch of a multiple of 8 bytes. -ENOMEM or -E2BIG with d->error set.
-int proto_scratch_alloc(struct phx_proto_decode *d, uint32_t size, uint32_t *out_at);
+int phx_proto_scratch_alloc(struct phx_proto_decode *d, uint32_t size, uint32_t *out_at);
 
-int proto_fail(struct phx_proto_decode *d, int error, const char *text);
+int phx_proto_fail(struct phx_proto_decode *d, int error, const char *text);
 
 // The passes: 1 done, 0 again, negative.
-int proto_parse(struct phx_proto_decode *d, struct phx_work *work);
-int proto_build(struct phx_proto_decode *d, struct phx_work *work);
-// Begin a pass of proto_build; dst NULL counts.
-void proto_build_start(struct phx_proto_decode *d, uint8_t *dst);
+int phx_proto_parse(struct phx_proto_decode *d, struct phx_work *work);
+int phx_proto_build(struct phx_proto_decode *d, struct phx_work *work);
+// Begin a pass of phx_proto_build; dst NULL counts.
+void phx_proto_build_start(struct phx_proto_decode *d, uint8_t *dst);

@@ -107,7 +107,7 @@ int phx_heap_add_region(struct phx_heap *heap, uint64_t off, uint64_t size)
 	heap->region[heap->stats.regions++] = (struct heap_region){.off = off, .size = size};
 	heap->stats.size += size;
 	heap->page[first].region_start = true;
-	heap_run_add(heap, first, pages);
+	phx_heap_run_add(heap, first, pages);
 	return 0;
 }
 
@@ -141,7 +141,7 @@ static void slab_release(struct phx_heap *h, struct heap_class *c, uint32_t firs
 	for (uint32_t i = 0; i < c->pages; i++)
 		h->page[first + i].kind = HEAP_INNER;
 	h->stats.footprint -= (uint64_t)c->pages << HEAP_PAGE_SHIFT;
-	heap_run_free(h, first, c->pages);
+	phx_heap_run_free(h, first, c->pages);
 }
 
 // Release the empty slabs kept for speed; false when there were none.
@@ -163,10 +163,10 @@ static bool slabs_trim(struct phx_heap *h)
 
 static uint32_t run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages)
 {
-	uint32_t first = heap_run_alloc(h, pages, align_pages);
+	uint32_t first = phx_heap_run_alloc(h, pages, align_pages);
 
 	if (first == HEAP_NONE && slabs_trim(h))
-		first = heap_run_alloc(h, pages, align_pages);
+		first = phx_heap_run_alloc(h, pages, align_pages);
 	if (first == HEAP_NONE)
 		h->stats.failures++;
 	else
@@ -332,7 +332,7 @@ int phx_heap_free(struct phx_heap *heap, uint64_t off)
 	p->kind = HEAP_INNER;
 	heap->stats.used -= (uint64_t)p->pages << HEAP_PAGE_SHIFT;
 	heap->stats.footprint -= (uint64_t)p->pages << HEAP_PAGE_SHIFT;
-	heap_run_free(heap, first, p->pages);
+	phx_heap_run_free(heap, first, p->pages);
 	return 0;
 }
 
@@ -362,7 +362,7 @@ int phx_heap_remove_region(struct phx_heap *heap, uint64_t off)
 	if (heap->page[first].kind != HEAP_FREE ||
 		heap->page[first].pages != last->size >> HEAP_PAGE_SHIFT)
 		return -EBUSY;
-	heap_run_remove(heap, first);
+	phx_heap_run_remove(heap, first);
 	heap->page[first].region_start = false;
 	heap->stats.size -= last->size;
 	heap->stats.regions--;
@@ -372,7 +372,7 @@ int phx_heap_remove_region(struct phx_heap *heap, uint64_t off)
 uint64_t phx_heap_largest_free(struct phx_heap *heap)
 {
 	(void)slabs_trim(heap); // none kept is fine
-	return (uint64_t)heap_run_longest(heap) << HEAP_PAGE_SHIFT;
+	return (uint64_t)phx_heap_run_longest(heap) << HEAP_PAGE_SHIFT;
 }
 
 void phx_heap_stats(const struct phx_heap *heap, struct phx_heap_stats *out)

@@ -23,7 +23,7 @@ static uint32_t bin_next(const struct phx_heap *h, uint32_t i)
 	return bits == 0 ? HEAP_BINS : (uint32_t)__builtin_ctzll(bits);
 }
 
-void heap_run_add(struct phx_heap *h, uint32_t first, uint32_t pages)
+void phx_heap_run_add(struct phx_heap *h, uint32_t first, uint32_t pages)
 {
 	struct heap_page *p = &h->page[first], *last = &h->page[first + pages - 1];
 	uint32_t bin = bin_of(pages);
@@ -40,7 +40,7 @@ void heap_run_add(struct phx_heap *h, uint32_t first, uint32_t pages)
 	h->bin_bits |= UINT64_C(1) << bin;
 }
 
-void heap_run_remove(struct phx_heap *h, uint32_t first)
+void phx_heap_run_remove(struct phx_heap *h, uint32_t first)
 {
 	struct heap_page *p = &h->page[first];
 	uint32_t bin = bin_of(p->pages);
@@ -93,7 +93,7 @@ static uint32_t run_find(const struct phx_heap *h, uint32_t pages, uint32_t alig
 	return first;
 }
 
-uint32_t heap_run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages)
+uint32_t phx_heap_run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages)
 {
 	uint32_t first = run_find(h, pages, align_pages);
 	uint32_t start, len, rest;
@@ -103,16 +103,16 @@ uint32_t heap_run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages
 	len = h->page[first].pages;
 	start = (uint32_t)phx_align_up(first, align_pages);
 	rest = len - (start - first) - pages;
-	heap_run_remove(h, first);
+	phx_heap_run_remove(h, first);
 	if (start > first)
-		heap_run_add(h, first, start - first);
+		phx_heap_run_add(h, first, start - first);
 	if (rest > 0)
-		heap_run_add(h, start + pages, rest);
+		phx_heap_run_add(h, start + pages, rest);
 	h->page[start].pages = pages;
 	return start;
 }
 
-void heap_run_free(struct phx_heap *h, uint32_t first, uint32_t pages)
+void phx_heap_run_free(struct phx_heap *h, uint32_t first, uint32_t pages)
 {
 	uint32_t after = first + pages;
 
@@ -120,18 +120,18 @@ void heap_run_free(struct phx_heap *h, uint32_t first, uint32_t pages)
 		uint32_t before = h->page[first - 1].head;
 
 		pages += h->page[before].pages;
-		heap_run_remove(h, before);
+		phx_heap_run_remove(h, before);
 		first = before;
 	}
 	if (after < h->pages_len && !h->page[after].region_start &&
 		h->page[after].kind == HEAP_FREE) {
 		pages += h->page[after].pages;
-		heap_run_remove(h, after);
+		phx_heap_run_remove(h, after);
 	}
-	heap_run_add(h, first, pages);
+	phx_heap_run_add(h, first, pages);
 }
 
-uint32_t heap_run_longest(const struct phx_heap *h)
+uint32_t phx_heap_run_longest(const struct phx_heap *h)
 {
 	uint32_t longest = 0, first;
 

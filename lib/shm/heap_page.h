@@ -58,12 +58,12 @@ struct phx_heap {
 };
 
 // Make [first, first + pages) one free run; no merging (a new region).
-void heap_run_add(struct phx_heap *h, uint32_t first, uint32_t pages);
+void phx_heap_run_add(struct phx_heap *h, uint32_t first, uint32_t pages);
 // Take a free run out of its bin; its pages become HEAP_INNER.
-void heap_run_remove(struct phx_heap *h, uint32_t first);
+void phx_heap_run_remove(struct phx_heap *h, uint32_t first);
 // Take pages whose first is a multiple of align_pages; all are HEAP_INNER. HEAP_NONE: no room.
-uint32_t heap_run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages);
+uint32_t phx_heap_run_alloc(struct phx_heap *h, uint32_t pages, uint32_t align_pages);
 // Give pages back, all HEAP_INNER; merges with free neighbours of the same region.
-void heap_run_free(struct phx_heap *h, uint32_t first, uint32_t pages);
-// Length of the longest free run that heap_run_alloc() finds.
-uint32_t heap_run_longest(const struct phx_heap *h);
+void phx_heap_run_free(struct phx_heap *h, uint32_t first, uint32_t pages);
+// Length of the longest free run that phx_heap_run_alloc() finds.
+uint32_t phx_heap_run_longest(const struct phx_heap *h);

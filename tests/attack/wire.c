@@ -223,16 +223,20 @@ void wire_channel(struct wire *wire, uint64_t id)
 }
 
 // A call site of the log says at most ten things a second, of which some are not ours.
+#define WINDOW_NS (PHX_NS_PER_S + 50 * PHX_NS_PER_MS)
 static void keep_pace(void)
 {
 	static uint64_t window;
 	static unsigned said;
 
-	if (said++ == 0)
+	if (said == 0 ||
+		phx_clock_ns() > window + WINDOW_NS) { // lines of a past second do not count
 		window = phx_clock_ns();
-	if (said < 4)
+		said = 0;
+	}
+	if (++said < 4)
 		return;
-	while (phx_clock_ns() < window + PHX_NS_PER_S + 50 * PHX_NS_PER_MS)
+	while (phx_clock_ns() < window + WINDOW_NS)
 		bed_pause();
 	said = 0;
 }

@@ -12,8 +12,11 @@
 
 struct registry {
 	_Atomic(const struct service_set *) current; // [ctl>worker]
-	struct rte_rcu_qsbr *qsbr;		     // [const]
-	void (*changed)(void *arg);		     // [ctl]
+	// As many entries and instances as the current one has, so that a change that adds nothing
+	// needs no memory: a set that still names a dead session must not stay.
+	struct service_set *reserve; // [ctl]
+	struct rte_rcu_qsbr *qsbr;   // [const]
+	void (*changed)(void *arg);  // [ctl]
 	void *changed_arg;
 };
 
@@ -57,16 +60,37 @@ static struct service_set *set_copy(const struct service_set *old, uint32_t entr
 	return set;
 }
 
+// The reserve, filled as the current set is.
+static struct service_set *reserve_fill(struct registry *registry)
+{
+	const struct service_set *from = registry_set(registry);
+	struct service_set *set = registry->reserve;
+
+	set->generation = from->generation + 1;
+	for (uint32_t i = 0; i < from->count; i++) {
+		struct service_instance *instances = set->entries[i].instances;
+
+		memcpy(instances, from->entries[i].instances,
+			from->entries[i].instance_count * sizeof(*instances));
+		set->entries[i] = from->entries[i];
+		set->entries[i].instances = instances;
+	}
+	return set;
+}
+
 int registry_create(struct rte_rcu_qsbr *qsbr, struct registry **out_registry)
 {
 	struct registry *r = calloc(1, sizeof(*r));
 	struct service_set *empty = calloc(1, sizeof(*empty));
+	struct service_set *reserve = calloc(1, sizeof(*reserve));
 
-	if (r == NULL || empty == NULL) {
+	if (r == NULL || empty == NULL || reserve == NULL) {
 		free(r);
 		free(empty);
+		free(reserve);
 		return -ENOMEM;
 	}
+	r->reserve = reserve;
 	r->qsbr = qsbr;
 	atomic_init(&r->current, empty);
 	*out_registry = r;
@@ -78,6 +102,7 @@ void registry_destroy(struct registry *registry)
 	if (registry == NULL)
 		return;
 	set_free((struct service_set *)(uintptr_t)registry_set(registry));
+	set_free(registry->reserve);
 	free(registry);
 }
 
@@ -98,16 +123,21 @@ void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *
 }
 
 // Publish and wait until no worker can hold the old set. Control may wait: workers pass a
-// quiescent point every few rounds or are offline.
-static void set_publish(struct registry *registry, struct service_set *set)
+// quiescent point every few rounds or are offline. reserve: the next one, NULL: the old set.
+static void set_publish(
+	struct registry *registry, struct service_set *set, struct service_set *reserve)
 {
-	const struct service_set *old = registry_set(registry);
+	struct service_set *old = (struct service_set *)(uintptr_t)registry_set(registry);
 
 	// Pairs with the acquire load of the worker's burst.
 	atomic_store_explicit(&registry->current, set, memory_order_release);
 	if (registry->qsbr != NULL)
 		rte_rcu_qsbr_synchronize(registry->qsbr, RTE_QSBR_THRID_INVALID);
-	set_free((struct service_set *)(uintptr_t)old);
+	if (reserve != NULL) {
+		set_free(registry->reserve);
+		set_free(old);
+	}
+	registry->reserve = reserve != NULL ? reserve : old;
 	if (registry->changed != NULL)
 		registry->changed(registry->changed_arg);
 }
@@ -141,7 +171,7 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 {
 	const struct service_set *old = registry_set(registry);
 	int at = entry_find(old, group, name);
-	struct service_set *set;
+	struct service_set *set, *reserve;
 	struct service_entry *e;
 	uint64_t order;
 
@@ -168,17 +198,20 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 	e = &set->entries[at];
 	e->instances[e->instance_count] = *instance;
 	e->instances[e->instance_count++].order = order;
-	set_publish(registry, set);
+	reserve = set_copy(set, set->count);
+	if (reserve == NULL) {
+		set_free(set);
+		return -ENOMEM;
+	}
+	set_publish(registry, set, reserve);
 	return 0;
 }
 
 void registry_remove(struct registry *registry, const struct session *session, uint32_t handle)
 {
-	struct service_set *set = set_copy(registry_set(registry), registry_set(registry)->count);
+	struct service_set *set = reserve_fill(registry);
 	bool any = false;
 
-	if (set == NULL)
-		abort(); // a set that still names a dead session must not stay
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct service_entry *e = &set->entries[i];
 		uint32_t kept = 0;
@@ -195,17 +228,13 @@ void registry_remove(struct registry *registry, const struct session *session, u
 		e->instance_count = kept;
 	}
 	if (any)
-		set_publish(registry, set);
-	else
-		set_free(set);
+		set_publish(registry, set, NULL);
 }
 
 int registry_move(struct registry *registry, const struct session *session, unsigned worker)
 {
-	struct service_set *set = set_copy(registry_set(registry), registry_set(registry)->count);
+	struct service_set *set = reserve_fill(registry);
 
-	if (set == NULL)
-		return -ENOMEM;
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct service_entry *e = &set->entries[i];
 
@@ -214,7 +243,7 @@ int registry_move(struct registry *registry, const struct session *session, unsi
 				e->instances[k].worker = worker;
 		}
 	}
-	set_publish(registry, set);
+	set_publish(registry, set, NULL);
 	return 0;
 }
 

@@ -420,7 +420,12 @@ int link_open(struct worker *worker, const struct link_config *c, struct link **
 			peer->state = PEER_UP;
 			peer->link_count++;
 			phx_list_for_each_safe (n, tmp, &peer->channels) {
-				(void)path_create(phx_list_entry(n, struct channel, node), link);
+				struct channel *channel = phx_list_entry(n, struct channel, node);
+
+				rc = path_create(channel, link);
+				// Nothing else would give it a path: dial again.
+				if (rc != 0 && channel->path_count == 0)
+					link_fail(link, PHX_REASON_NO_MEMORY, rc);
 			}
 			cluster_each_channel(table, link->peer, add_path, link);
 		}

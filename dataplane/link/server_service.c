@@ -116,104 +116,112 @@ void rchannel_unsubscribe(struct rchannel *rc)
 	rc->subscription_count = 0;
 }
 
-// "group NUL name NUL", then the ids of the client's methods.
-static bool subscription_parse(struct subscription *s, const uint8_t *p, size_t len)
+// "group NUL name NUL", then the ids of the client's methods. -EPROTO, -ENOMEM.
+static int subscription_parse(struct subscription *s, const uint8_t *p, size_t len)
 {
 	const uint8_t *nul = memchr(p, 0, len), *end;
 	size_t group_len, name_len, left;
 
 	if (nul == NULL)
-		return false;
+		return -EPROTO;
 	group_len = (size_t)(nul - p);
 	end = memchr(nul + 1, 0, len - group_len - 1);
 	if (end == NULL)
-		return false;
+		return -EPROTO;
 	name_len = (size_t)(end - nul) - 1;
 	left = len - (size_t)(end + 1 - p);
 	if (group_len > PHX_LIMIT_NAME_BYTES || name_len == 0 || name_len > PHX_LIMIT_NAME_BYTES ||
 		left % 8 != 0)
-		return false;
+		return -EPROTO;
 	memcpy(s->group, p, group_len);
 	memcpy(s->name, nul + 1, name_len);
 	s->method_count = (uint32_t)(left / 8);
 	s->methods = malloc(left != 0 ? left : 1);
 	for (uint32_t i = 0; s->methods != NULL && i < s->method_count; i++)
 		s->methods[i] = phx_le64_load(end + 1 + 8 * (size_t)i);
-	return s->methods != NULL;
+	return s->methods != NULL ? 0 : -ENOMEM;
 }
 
-static struct subscription *subscription_create(
-	const struct phx_frame *f, const struct iovec *iov, int n)
+static int subscription_create(
+	const struct phx_frame *f, const struct iovec *iov, int n, struct subscription **out)
 {
 	struct subscription *s = calloc(1, sizeof(*s));
 	uint8_t *flat = malloc(f->payload_len + 1u);
 	size_t at = 0;
+	int rc = -ENOMEM;
 
 	for (int i = 0; flat != NULL && i < n && at + iov[i].iov_len <= f->payload_len; i++) {
 		memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
 		at += iov[i].iov_len;
 	}
-	if (s == NULL || flat == NULL || !subscription_parse(s, flat, at)) {
-		subscription_free(s);
-		free(flat);
-		return NULL;
-	}
+	if (s != NULL && flat != NULL)
+		rc = subscription_parse(s, flat, at);
 	free(flat);
+	if (rc != 0) {
+		subscription_free(s);
+		return rc;
+	}
 	s->binding = f->service;
 	s->service = -ENOENT;
 	s->order = service_order(s->methods, s->method_count);
-	return s;
+	*out = s;
+	return 0;
 }
 
-// One subscription per binding: a second one, and too many, are the peer's error.
-static bool subscription_add(struct rchannel *rc, struct subscription *s)
+// One subscription per binding: a second one, and too many, are the peer's error, -EPROTO. -ENOMEM.
+static int subscription_add(struct rchannel *rc, struct subscription *s)
 {
 	uint32_t n = rc->subscription_count;
 	struct subscription **t;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (rc->subscriptions[i]->binding == s->binding)
-			return false;
+			return -EPROTO;
 	}
 	if (n >= PHX_LIMIT_SERVICES_MAX)
-		return false;
+		return -EPROTO;
 	if ((n & (n - 1)) == 0) {
 		t = realloc(rc->subscriptions, (n == 0 ? 1 : 2 * n) * sizeof(*t));
 		if (t == NULL)
-			return false;
+			return -ENOMEM;
 		rc->subscriptions = t;
 	}
 	rc->subscriptions[n] = s;
 	rc->subscription_count = n + 1;
 	rc->table->subscription_bytes += subscription_bytes(s);
 	rc->link->subscription_bytes += subscription_bytes(s);
-	return true;
+	return 0;
 }
 
 int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason)
 {
 	struct subscription *s;
+	int error;
 
 	if (rc->link->subscription_bytes > LINK_SUBSCRIPTIONS_MAX / 16 ||
 		rc->table->subscription_bytes > LINK_SUBSCRIPTIONS_MAX) {
 		*reason = PHX_REASON_W_CREDIT;
 		return -EPROTO;
 	}
-	s = subscription_create(f, iov, n);
-	if (s == NULL) {
-		*reason = PHX_REASON_W_LENGTH;
-		return -EPROTO;
-	}
-	// Channels begin at different instances, so that few calls of many clients spread too.
-	s->round = link_table(rc->link->worker)->round++;
-	if (!subscription_add(rc, s)) {
-		subscription_free(s);
+	error = subscription_create(f, iov, n, &s);
+	*reason = PHX_REASON_W_LENGTH;
+	if (error == 0) {
 		*reason = PHX_REASON_W_STATE;
-		return -EPROTO;
+		// Channels begin at different instances, so that few calls of many clients spread.
+		s->round = link_table(rc->link->worker)->round++;
+		error = subscription_add(rc, s);
+		if (error != 0)
+			subscription_free(s);
 	}
-	subscription_tell(rc, rc->subscription_count - 1, true);
-	return 0;
+	if (error == -ENOMEM) { // not the peer's fault: only this channel suffers
+		server_refuse(rc->link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,
+			"the peer has no memory for a channel");
+		return 0;
+	}
+	if (error == 0)
+		subscription_tell(rc, rc->subscription_count - 1, true);
+	return error;
 }
 
 const struct service_instance *subscription_pick(

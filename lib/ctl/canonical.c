@@ -265,7 +265,11 @@ char *phx_ctl_document_text(const struct phx_ctl_document *d)
 
 	if (text == NULL)
 		return NULL;
-	(void)json_dumpb(d->json, text, len, JSON_COMPACT); // same document, same length
+	// Again: it needs memory of its own, and stops in the middle without.
+	if (json_dumpb(d->json, text, len, JSON_COMPACT) != len) {
+		free(text);
+		return NULL;
+	}
 	text[len] = '\n';
 	text[len + 1] = '\0';
 	return text;

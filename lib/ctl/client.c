@@ -217,7 +217,9 @@ static int queue_text(struct phx_ctl_client *c, json_t *message)
 		c->out = out;
 		c->out_size = c->out_len + len + 1;
 	}
-	(void)json_dumpb(message, c->out + c->out_len, len, JSON_COMPACT); // same text and length
+	// Again: it needs memory of its own, and stops in the middle without.
+	if (json_dumpb(message, c->out + c->out_len, len, JSON_COMPACT) != len)
+		return -ENOMEM;
 	c->out[c->out_len + len] = '\n';
 	c->out_len += len + 1;
 	return 0;

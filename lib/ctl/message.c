@@ -121,6 +121,12 @@ json_t *phx_ctl_response_result(json_t *id, json_t *take_result)
 
 json_t *phx_ctl_response_error(json_t *id, const struct phx_ctl_error *e)
 {
+	// What failed without a word had no memory for its checks.
+	static const struct phx_ctl_error no_memory = {
+		.code = PHX_RESOURCE_EXHAUSTED, .text = "out of memory"};
+
+	if (e->code == PHX_OK)
+		e = &no_memory;
 	return json_pack(
 		"{s:s, s:O?, s:o}", "jsonrpc", "2.0", "id", id, "error", phx_ctl_error_json(e));
 }

@@ -88,7 +88,9 @@ int phx_ctl_conn_append(struct conn *c, json_t *json)
 		return -EMSGSIZE;
 	if (out_reserve(c, len + 1) != 0)
 		return -ENOMEM;
-	(void)json_dumpb(json, c->out + c->out_len, len, JSON_COMPACT); // same text, same length
+	// Again: it needs memory of its own, and stops in the middle without.
+	if (json_dumpb(json, c->out + c->out_len, len, JSON_COMPACT) != len)
+		return -ENOMEM;
 	c->out[c->out_len + len] = '\n';
 	c->out_len += len + 1;
 	return 0;
@@ -119,6 +121,8 @@ static int slot_serialize(struct conn *c, struct slot *slot)
 
 	for (unsigned i = 0; i < slot->count; i++) {
 		single = slot->calls[i]->response;
+		if (single == NULL && slot->calls[i]->id != NULL)
+			rc = -ENOMEM; // somebody waits for what could not be built
 		if (slot->batch && single != NULL && json_array_append(answers, single) != 0)
 			rc = -ENOMEM;
 	}

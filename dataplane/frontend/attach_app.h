@@ -66,7 +66,9 @@ struct attach_app {
 
 	struct phx_list packets; // to send
 	unsigned packet_count;
-	bool busy; // a job is out
+	struct timer retry; // of sending, when the kernel had no memory
+	uint32_t watched;   // events that epoll knows
+	bool busy;	    // a job is out
 
 	struct attach_object objects[2];
 	int doorbell;
@@ -88,9 +90,12 @@ struct attach_app {
 	_Atomic bool failed;
 	enum phx_reason fail_reason;
 	char fail_text[128];
-	struct cmd want_cmd; // worker>control, one at a time
+	struct cmd want_cmd; // worker>control>worker, one at a time
 	_Atomic bool wanting;
 	uint64_t want_size;
+	int want_rc;	    // of the region that was wanted
+	bool want_deferred; // until the session has moved
+	bool moving;	    // between two workers
 
 	bool ending;		// attach_close() was called
 	enum phx_reason reason; // of closing
@@ -111,7 +116,7 @@ void attach_refuse(struct attach_app *app, uint64_t id, enum phx_code code, enum
 	const char *text);
 // The refusal that fits a negative errno value.
 void attach_refuse_errno(struct attach_app *app, uint64_t id, int rc, const char *text);
-// Read on, or stop reading while a job is out.
+// Read on, or stop reading while a job is out. What was closed meanwhile goes on closing.
 void attach_set_busy(struct attach_app *app, bool busy);
 void attach_packets_drop(struct attach_app *app);
 
@@ -134,6 +139,8 @@ int attach_session_create(struct attach_app *app);
 void attach_job_post(struct attach_app *app, uint64_t id, int (*run)(struct attach_job *),
 	void (*done)(struct attach_job *));
 void attach_session_start(struct attach_app *app, uint64_t id);
+// Go on with the receive region that the session wants.
+void attach_session_want(struct attach_app *app);
 void attach_session_region(
 	struct attach_app *app, uint64_t id, const struct attach_region *r, bool receive);
 void attach_session_queue(struct attach_app *app, uint64_t id, uint32_t queue);

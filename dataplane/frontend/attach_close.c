@@ -179,6 +179,7 @@ void attach_close(struct attach_app *app, enum phx_reason reason, const char *te
 	ctl_del(server->config.loop, &app->socket);
 	ctl_del(server->config.loop, &app->process);
 	ctl_timer_stop(server->config.loop, &app->timer);
+	ctl_timer_stop(server->config.loop, &app->retry);
 	close(app->socket.fd);
 	app->socket.fd = -1;
 	identity_fini(&app->identity);

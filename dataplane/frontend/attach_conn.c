@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define PACKETS_PER_EVENT 8
+#define SEND_RETRY_NS	  (10 * PHX_NS_PER_MS)
 
 static void close_fds(const int *fds, unsigned count)
 {
@@ -27,11 +28,17 @@ static uint32_t interest(const struct attach_app *app)
 	return (app->busy ? 0 : EPOLLIN) | (app->packet_count != 0 ? EPOLLOUT : 0);
 }
 
+// An application that cannot be watched would wait for ever: closed.
 static void set_interest(struct attach_app *app)
 {
-	if (ctl_mod(app->server->config.loop, &app->socket, interest(app)) != 0)
-		phx_log_err(
-			"attach", "app-%llu: epoll refuses a change", (unsigned long long)app->id);
+	uint32_t events = interest(app);
+
+	if (events == app->watched)
+		return;
+	if (ctl_mod(app->server->config.loop, &app->socket, events) == 0)
+		app->watched = events;
+	else
+		attach_close(app, PHX_REASON_NO_MEMORY, "app.sock cannot be watched");
 }
 
 void attach_set_busy(struct attach_app *app, bool busy)
@@ -39,6 +46,8 @@ void attach_set_busy(struct attach_app *app, bool busy)
 	app->busy = busy;
 	if (app->state != ATTACH_CLOSING)
 		set_interest(app);
+	else if (!busy)
+		attach_close_continue(app);
 }
 
 void attach_packets_drop(struct attach_app *app)
@@ -54,7 +63,8 @@ void attach_packets_drop(struct attach_app *app)
 	app->packet_count = 0;
 }
 
-// 0, -EAGAIN: no room, nothing sent; else the peer is gone.
+// 0; nothing sent: -EAGAIN no room in the socket, -ENOBUFS none in the kernel; else the peer is
+// gone.
 static int send_now(struct attach_app *app, const struct attach_packet *p)
 {
 	union {
@@ -82,8 +92,10 @@ static int send_now(struct attach_app *app, const struct attach_packet *p)
 	if (n >= 0)
 		return 0;
 	// Too many descriptors in flight: the applications have to read first.
-	return errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS ? -EAGAIN : -errno;
+	return errno == ENOMEM || errno == ETOOMANYREFS ? -ENOBUFS : -errno;
 }
+
+static void send_again(struct worker *worker, struct timer *timer);
 
 // Send what waits; false when the application was closed.
 static bool flush(struct attach_app *app)
@@ -95,7 +107,14 @@ static bool flush(struct attach_app *app)
 		int rc = send_now(app, p);
 
 		if (rc == -EAGAIN)
+			break;
+		if (rc == -ENOBUFS) {
+			// No event tells when there is room again; meanwhile the socket is
+			// writable.
+			ctl_timer_start(app->server->config.loop, &app->retry,
+				phx_clock_ns() + SEND_RETRY_NS, send_again);
 			return true;
+		}
 		if (rc != 0) {
 			attach_close(app, PHX_REASON_APP_EXIT, "socket broken");
 			return false;
@@ -106,7 +125,13 @@ static bool flush(struct attach_app *app)
 		free(p);
 	}
 	set_interest(app);
-	return true;
+	return !app->ending;
+}
+
+static void send_again(struct worker *worker, struct timer *timer)
+{
+	(void)worker;
+	(void)flush(phx_container_of(timer, struct attach_app, retry)); // closes by itself
 }
 
 void attach_send(struct attach_app *app, void *packet, size_t size, uint16_t type, uint64_t id,
@@ -289,6 +314,8 @@ int attach_app_accept(struct attach_server *server, int fd)
 	app->socket = (struct ctl_source){fd, socket_event};
 	app->process.fd = -1;
 	timer_init(&app->timer);
+	timer_init(&app->retry);
+	app->watched = EPOLLIN;
 	phx_list_init(&app->packets);
 	rc = watch(app);
 	if (rc != 0) {

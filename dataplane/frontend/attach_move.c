@@ -41,9 +41,10 @@ static void moved(struct worker *worker, struct cmd *cmd)
 			(unsigned long long)app->id, m->move.from->index, m->move.to->index,
 			(unsigned long long)(m->move.pause_ns / 1000));
 	m->fn(m->arg, rc, m->move.pause_ns);
+	app->moving = false;
+	if (app->want_deferred)
+		attach_session_want(app);
 	attach_set_busy(app, false);
-	if (app->state == ATTACH_CLOSING)
-		attach_close_continue(app);
 	free(m);
 }
 
@@ -103,6 +104,7 @@ int attach_server_move(struct attach_server *server, uint64_t id, unsigned worke
 		.limit_ns = limit_ns,
 		.done = move_done,
 	};
+	app->moving = true;
 	attach_set_busy(app, true);
 	services_at(app, REGISTRY_NOWHERE);
 	worker_post(app->worker, &m->cmd, start_here);

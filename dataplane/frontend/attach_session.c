@@ -23,9 +23,7 @@ static void job_returned(struct worker *worker, struct cmd *cmd)
 
 	(void)worker;
 	attach_set_busy(app, false);
-	if (app->state == ATTACH_CLOSING)
-		attach_close_continue(app);
-	else
+	if (app->state != ATTACH_CLOSING)
 		job->done(job);
 }
 
@@ -91,25 +89,48 @@ static void session_failed(void *ctl, enum phx_reason reason, const char *text)
 	ctl_post(app->server->config.loop, &app->fail_cmd, failed_on_control);
 }
 
-static void want_on_control(struct worker *worker, struct cmd *cmd)
+// The last of a wish, on the worker.
+static void want_answered(struct worker *worker, struct cmd *cmd)
 {
 	struct attach_app *app = phx_container_of(cmd, struct attach_app, want_cmd);
-	struct phx_attach_region_rep event = {0};
-	uint64_t size = app->want_size;
-	struct attach_region *r;
-	int fd;
 
 	(void)worker;
-	// Acquire: the worker may write want_size again after this.
+	session_recv_region_answer(app->session, app->want_rc);
+	// Release: control has read want_size, and the next wish writes it (session_wants_region).
 	atomic_store_explicit(&app->wanting, false, memory_order_release);
-	if (app->state != ATTACH_READY || attach_object_grow(&app->objects[1], size, &r) != 0)
-		return; // counted by the budget; the waiting message runs into its time limit
-	if (phx_region_export(&r->region, &fd) != 0) {
+}
+
+static int want_region(struct attach_app *app)
+{
+	struct phx_attach_region_rep event = {0};
+	struct attach_region *r;
+	int fd, rc = attach_object_grow(&app->objects[1], app->want_size, &r);
+
+	if (rc != 0)
+		return rc; // counted by the budget; the waiting message runs into its time limit
+	rc = phx_region_export(&r->region, &fd);
+	if (rc != 0) {
 		attach_object_undo(&app->objects[1]);
-		return;
+		return rc;
 	}
 	event.region = attach_region_describe(&app->objects[1], r);
 	attach_send(app, &event, sizeof(event), PHX_ATTACH_EVENT_REGION, 0, &fd, 1);
+	return 0;
+}
+
+void attach_session_want(struct attach_app *app)
+{
+	app->want_deferred = app->moving; // its worker is not known
+	if (app->want_deferred || app->state != ATTACH_READY)
+		return;
+	app->want_rc = want_region(app);
+	worker_post(app->worker, &app->want_cmd, want_answered);
+}
+
+static void want_on_control(struct worker *worker, struct cmd *cmd)
+{
+	(void)worker;
+	attach_session_want(phx_container_of(cmd, struct attach_app, want_cmd));
 }
 
 static void session_wants_region(void *ctl, uint64_t size)
@@ -375,8 +396,8 @@ void attach_channel_opened(struct attach_job *job, int rc, uint64_t peer, const 
 	job->remote = false;
 	attach_set_busy(app, false);
 	if (app->state == ATTACH_CLOSING)
-		attach_close_continue(app);
-	else if (rc == 0)
+		return;
+	if (rc == 0)
 		attach_session_channel(app, job->id, group != NULL ? group : "", peer);
 	else
 		attach_refuse(app, job->id, code, reason, text);

@@ -3,6 +3,7 @@
 // Requests may use three quarters of the quota; replies have a FIFO of their own, served
 // first, so that answers always get through. Worker thread.
 #include "dataplane/core/worker.h"
+#include "dataplane/frontend/complete.h"
 #include "dataplane/frontend/lent.h"
 #include "dataplane/frontend/submit.h"
 
@@ -138,6 +139,23 @@ void session_recv_free(struct session *session, uint32_t offset)
 uint8_t *session_recv_address(struct session *session, uint32_t offset)
 {
 	return session->config.dp_base + offset;
+}
+
+void session_recv_region_answer(struct session *session, int rc)
+{
+	struct phx_comp_entry e = {.kind = PHX_COMP_REGION, .remaining_ns = PHX_TIMEOUT_NONE};
+
+	if (rc != 0) {
+		session->region_wanted = false; // whoever needs it next asks again
+		return;
+	}
+	if (session->closing || session->failed)
+		return;
+	// Any of the queues may be the one that somebody waits on.
+	for (uint32_t i = 0; i < session->queue_count; i++) {
+		if (comp_spare(session->queues[i], 1) >= 1)
+			comp_put(session->queues[i], &e, NULL);
+	}
 }
 
 int session_recv_region_add(struct session *session, uint64_t offset, uint64_t size)

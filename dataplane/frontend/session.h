@@ -164,6 +164,9 @@ int session_queue_add(struct session *session, const struct session_queue_config
 int session_queue_set_notify(struct session *session, uint32_t queue, int fd);
 int session_send_region_add(struct session *session, uint64_t offset, uint64_t size);
 int session_recv_region_add(struct session *session, uint64_t offset, uint64_t size);
+// What became of config.want_region(): 0, the application is told to look at app.sock; or there is
+// none.
+void session_recv_region_answer(struct session *session, int rc);
 // Takes the schema over; *out_handle is what the application names it by.
 int session_schema_add(struct session *session, struct phx_schema *schema, uint32_t *out_handle);
 // 0 or -errno; peer 0 = local.

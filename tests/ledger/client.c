@@ -33,6 +33,7 @@ struct caller {
 	uint64_t random;
 	uint64_t started, refused;
 	uint64_t begin_ns, end_ns;
+	uint64_t pause_ns; // no new calls before: what fails at once would fill the book
 	uint32_t number;
 	uint32_t outstanding;
 	uint32_t faults;
@@ -91,6 +92,8 @@ static void on_end(void *arg, struct phx_message *reply, const struct phx_status
 				   b.len != slot->reply_size ||
 				   !ledger_matches(b.data, b.len, slot->id + UINT64_C(1));
 		atomic_fetch_add(&c->book->ok, 1);
+	} else if (!c->options->strict && status->code == PHX_UNAVAILABLE) {
+		c->pause_ns = row->end_ns + 2 * MS;
 	} else if (c->options->strict && row->cancelled == 0) {
 		fault(c, "call %u: %s", slot->id, status->text);
 	}
@@ -184,7 +187,7 @@ static void start_due(struct caller *c, uint64_t now)
 {
 	c->full = false;
 	for (uint32_t i = 0; i < c->options->inflight && !c->full && now < c->end_ns; i++) {
-		if (c->started >= due(c, now))
+		if (c->started >= due(c, now) || now < c->pause_ns)
 			return;
 		if (c->slots[i].id == 0)
 			c->full = !call_start(c, &c->slots[i]);

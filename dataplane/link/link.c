@@ -309,7 +309,8 @@ static void services_reconsider(struct link *link)
 	}
 }
 
-// Whoever was heard of needs no question. An idle link asks seldom, so that it costs nothing.
+// Where somebody waits the question goes out at every tick, so that a silent peer is noticed within
+// four. An idle link asks seldom, so that it costs nothing.
 static void link_tick(struct worker *worker, struct timer *timer)
 {
 	struct link *link = phx_container_of(timer, struct link, ping);
@@ -330,7 +331,7 @@ static void link_tick(struct worker *worker, struct timer *timer)
 	}
 	timer_start(&worker->timers, &link->ping, worker->now_ns + LINK_PING_NS, link_tick);
 	if (link->pings_missed == 0 && link->quiet_ticks < LINK_QUIET_TICKS &&
-		(link->quiet_ticks == 0 || !link_is_awaited(link)))
+		!link_is_awaited(link))
 		return;
 	link->pings_missed++;
 	link_send(link, &ping, NULL, 0);

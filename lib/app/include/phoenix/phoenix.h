@@ -155,8 +155,9 @@ struct phx_channel_options {
 	}
 
 // Open a channel to `target`: "local:" or "local:GROUP" (services of this host),
-// "tcp://HOST:PORT" or "tcp://HOST:PORT/GROUP". Returns when the dataplane accepted the target;
-// connecting goes on behind it (fail-fast and wait-for-ready are per call). -EINVAL: bad target.
+// "tcp://HOST:PORT" or "tcp://HOST:PORT/GROUP", "cluster:NAME" or "cluster:NAME/GROUP" (endpoints
+// that the operator gave one name). Returns when the dataplane accepted the target; connecting goes
+// on behind it (fail-fast and wait-for-ready are per call). -EINVAL: bad target, no such cluster.
 PHX_API int phx_channel_open(struct phx_context *context, const char *target,
 	const struct phx_channel_options *options, struct phx_channel **out_channel,
 	struct phx_status *out_status);

@@ -125,8 +125,8 @@ static void notifications_come_beside_answers(void **state)
 		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":1}}\n"
 		"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}\n"
 		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":20}}\n",
-		"{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":300}}\n"
-		"{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n",
+		("{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"seq\":300}}\n"
+		 "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}\n"),
 		"{\"jsonrpc\":\"2.0\",\"method\":\"event\"}\n",
 	};
 	unsigned sum = 0;

@@ -62,8 +62,9 @@ class Deny:
     def _get(self, at):
         return struct.unpack_from("I", self.map, at)[0]
 
-    def arm(self, k, span=1):
-        struct.pack_into("IIIII", self.map, 4, 0, k, 0, 0, span)
+    def arm(self, k, function=""):
+        struct.pack_into("IIIII", self.map, 4, 0, k, 0, 0, 1)
+        self.map[24:56] = function.encode().ljust(32, b"\0")
         self.map[self.HIT:self.LOG] = bytes(32)
         struct.pack_into("I", self.map, 0, 1)
 
@@ -78,10 +79,12 @@ class Deny:
         return self.map[at:at + size].split(b"\0")[0].decode()
 
     def order(self):
-        """Numbers of all calls counted, shuffled, those of every function in turn first."""
+        """(k, function) for all calls counted, shuffled, those of every function in turn first. How
+        often a socket is read varies from run to run, so each function is counted by itself."""
         by = {}
         for k in range(1, min(self.calls, self.ENTRIES) + 1):
-            by.setdefault(self._text(self.LOG + (k - 1) * self.ENTRY, self.ENTRY), []).append(k)
+            of = by.setdefault(self._text(self.LOG + (k - 1) * self.ENTRY, self.ENTRY), [])
+            of.append((len(of) + 1, self._text(self.LOG + (k - 1) * self.ENTRY, self.ENTRY)))
         for ks in by.values():
             random.shuffle(ks)
         return [k for rank in itertools.zip_longest(*by.values()) for k in rank if k is not None]
@@ -239,11 +242,11 @@ class Bed:
         self.settled(self.a.memory, before)
         total, ks = self.deny.calls, self.deny.order()
         end, tried, refused, hits = time.monotonic() + SECONDS, 0, 0, {}
-        for k in ks:
+        for k, function in ks:
             if time.monotonic() > end:
                 break
             self.fresh()
-            self.deny.arm(k)
+            self.deny.arm(k, function)
             try:
                 refused += not scenario()
                 self.deny.disarm()
@@ -254,7 +257,7 @@ class Bed:
                 self.settled(self.a.memory, before)
             except (AssertionError, OSError, ValueError) as e:
                 self.deny.disarm()
-                raise AssertionError(f"{name}: call {k} of {total} ({self.deny.hit}) failed: {e}"
+                raise AssertionError(f"{name}: call {k} of {function} failed: {e}"
                                      f"\n{self.a.log()[-3000:]}") from e
             tried += 1
         print(f"{name}: {tried} of {total} calls failed in turn, {refused} refusals: "

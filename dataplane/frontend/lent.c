@@ -43,9 +43,9 @@ int lent_add(
 	b->offset = offset;
 	b->queue = (uint16_t)queue->index;
 	queue->lent++;
-	atomic_store_explicit(&session->stats.lent_blocks,
-		atomic_load_explicit(&session->stats.lent_blocks, memory_order_relaxed) + 1,
-		memory_order_relaxed);
+	b->size = (uint32_t)phx_heap_size(session->recv, offset);
+	stat_add(&session->stats.lent_blocks, 1);
+	stat_add(&session->stats.lent_bytes, b->size);
 	*out_handle = (uint64_t)b->generation << 32 | i;
 	return 0;
 }
@@ -71,9 +71,8 @@ int lent_return(struct session *session, uint64_t handle, enum phx_reason *out_r
 	b->next_free = session->lent_free;
 	session->lent_free = i;
 	session->queues[b->queue]->lent--;
-	atomic_store_explicit(&session->stats.lent_blocks,
-		atomic_load_explicit(&session->stats.lent_blocks, memory_order_relaxed) - 1,
-		memory_order_relaxed);
+	stat_sub(&session->stats.lent_blocks, 1);
+	stat_sub(&session->stats.lent_bytes, b->size);
 	recv_free(session, b->offset);
 	session_room(session->queues[b->queue]);
 	return 0;

@@ -21,6 +21,11 @@ static void want_region(struct session *session, uint64_t size)
 	session->config.want_region(session->config.ctl, size);
 }
 
+static void recv_used_tell(struct session *session)
+{
+	atomic_store_explicit(&session->stats.recv_used, session->recv_used, memory_order_relaxed);
+}
+
 int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset)
 {
 	uint64_t offset;
@@ -31,6 +36,7 @@ int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset)
 		return rc;
 	}
 	session->recv_used += phx_heap_size(session->recv, offset);
+	recv_used_tell(session);
 	*out_offset = (uint32_t)offset;
 	return 0;
 }
@@ -38,6 +44,7 @@ int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset)
 void recv_free(struct session *session, uint32_t offset)
 {
 	session->recv_used -= phx_heap_size(session->recv, offset);
+	recv_used_tell(session);
 	(void)phx_heap_free(session->recv, offset); // ours: the table checked it
 	if (phx_unlikely(!phx_list_empty(&session->recv_waiters[WAIT_REPLY]) ||
 			 !phx_list_empty(&session->recv_waiters[WAIT_REQUEST])))

@@ -101,6 +101,7 @@ struct session_queue {
 struct lent_block {
 	uint32_t generation;
 	uint32_t offset;
+	uint32_t size; // of the heap block
 	uint32_t next_free;
 	uint16_t queue;
 	bool lent;

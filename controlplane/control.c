@@ -64,6 +64,7 @@ const struct phx_ctl_binding control_bindings[] = {
 	{"placement.rebalance", noun_forward},
 	{"placement.set", noun_forward},
 	{"stats.get", noun_forward},
+	{"stats.samples", noun_forward},
 	{"log.get", noun_log_get},
 	{"log.set", noun_log_set},
 	{"mem.get", noun_forward},

@@ -35,6 +35,7 @@ static const struct phx_ctl_binding bindings[] = {
 	{"log.set", api_log_set},
 	{"mem.get", api_mem_get},
 	{"stats.get", api_stats_get},
+	{"stats.samples", api_stats_samples},
 	{"service.list", api_service_list},
 	{"lcore.list", api_lcore_list},
 	{"placement.list", api_placement_list},
@@ -136,8 +137,20 @@ json_t *api_counter(const _Atomic uint64_t *counter)
 	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));
 }
 
+static uint64_t generation_of(const struct api *api)
+{
+	return api->document != NULL ? api->document->generation : 0;
+}
+
 void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows)
 {
-	phx_ctl_call_rows(call, phx_ctl_call_method(call)->list_key, take_rows,
-		api->document != NULL ? api->document->generation : 0);
+	phx_ctl_call_rows(call, phx_ctl_call_method(call)->list_key, take_rows, generation_of(api));
+}
+
+void api_rows_filtered(struct api *api, struct phx_ctl_call *call, json_t *take_rows)
+{
+	phx_ctl_call_reply(call,
+		json_pack("{s:o, s:o, s:n}", phx_ctl_call_method(call)->list_key, take_rows,
+			"generation", json_sprintf("%llu", (unsigned long long)generation_of(api)),
+			"next"));
 }

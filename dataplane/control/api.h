@@ -64,9 +64,19 @@ json_t *api_text(const char *text);
 json_t *api_counter(const _Atomic uint64_t *counter);
 // Answer a list sorted as it is, under the method's list_key.
 void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows);
+// The same for rows that the noun has filtered already.
+void api_rows_filtered(struct api *api, struct phx_ctl_call *call, json_t *take_rows);
 
 // The row of an application, as `app list` shows it.
 json_t *api_app_row(const struct api *api, const struct attach_info *info);
+
+// New reference: {"app-3": {name, claimed_name}} of attached applications and those that have
+// ended.
+json_t *api_app_names(struct api *api);
+// The id of a link.
+json_t *api_link_id(uint64_t id, bool local);
+// Connections that no rule has let in are no applications.
+bool api_is_app(const struct attach_info *info);
 
 // The application that the parameter "app" means: an id, a name given by the rules, or a claimed
 // name that only one has. False: answered.
@@ -96,6 +106,8 @@ void api_link_get(void *arg, struct phx_ctl_call *call);
 void api_link_list(void *arg, struct phx_ctl_call *call);
 void api_mem_get(void *arg, struct phx_ctl_call *call);
 void api_stats_get(void *arg, struct phx_ctl_call *call);
+void api_stats_samples(void *arg, struct phx_ctl_call *call);
+void api_system_status(void *arg, struct phx_ctl_call *call);
 void api_placement_list(void *arg, struct phx_ctl_call *call);
 void api_placement_set(void *arg, struct phx_ctl_call *call);
 void api_placement_rebalance(void *arg, struct phx_ctl_call *call);

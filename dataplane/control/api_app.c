@@ -85,13 +85,13 @@ json_t *api_app_row(const struct api *api, const struct attach_info *info)
 		row, "lcore", json_integer(api->config.workers[info->worker]->lcore));
 	(void)json_object_set_new(row, "services", json_integer(service_count(api, info->session)));
 	row_counters(row, info->session);
-	(void)json_object_set_new(
-		row, "shm_bytes", json_integer((json_int_t)(info->send_bytes + info->recv_bytes)));
+	(void)json_object_set_new(row, "shm_bytes",
+		json_integer(
+			(json_int_t)(info->send_bytes + info->recv_bytes + info->queue_bytes)));
 	return row;
 }
 
-// Connections that no rule has let in are no applications.
-static bool is_app(const struct attach_info *info)
+bool api_is_app(const struct attach_info *info)
 {
 	return info->rule[0] != '\0';
 }
@@ -105,8 +105,34 @@ static void add_row(void *arg, const struct attach_info *info)
 {
 	struct rows *r = arg;
 
-	if (is_app(info))
+	if (api_is_app(info))
 		(void)json_array_append_new(r->rows, api_app_row(r->api, info));
+}
+
+static void add_name(void *arg, const struct attach_info *info)
+{
+	char id[API_ID_BYTES];
+
+	(void)json_object_set_new(arg, api_id(id, "app", info->id),
+		json_pack("{s:o, s:o}", "name", api_text(info->name), "claimed_name",
+			api_text(info->claim)));
+}
+
+json_t *api_app_names(struct api *api)
+{
+	const struct attach_server *server = api->config.attach;
+	json_t *names = json_object();
+	char id[API_ID_BYTES];
+
+	for (uint64_t i = 0; i < phx_min(server->history_count, (uint64_t)ATTACH_HISTORY); i++) {
+		const struct attach_history *h = &server->history[i];
+
+		(void)json_object_set_new(names, api_id(id, "app", h->id),
+			json_pack("{s:o, s:o}", "name", api_text(h->name), "claimed_name",
+				api_text(h->claim)));
+	}
+	attach_server_each(api->config.attach, add_name, names);
+	return names;
 }
 
 void api_app_list(void *arg, struct phx_ctl_call *call)
@@ -136,7 +162,7 @@ static void compare(void *arg, const struct attach_info *info)
 	char id[API_ID_BYTES];
 	enum match match = MATCH_NONE;
 
-	if (!is_app(info))
+	if (!api_is_app(info))
 		return;
 	if (strcmp(api_id(id, "app", info->id), s->text) == 0)
 		match = MATCH_ID;

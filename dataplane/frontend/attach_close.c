@@ -37,6 +37,7 @@ static void remember(const struct attach_app *app, enum phx_reason reason, const
 		.reason = reason,
 		.time_ns = attach_wall_ns(),
 	};
+	(void)snprintf(h->name, sizeof(h->name), "%s", app->name);
 	(void)snprintf(h->claim, sizeof(h->claim), "%s", app->claim); // cut off when long
 	(void)snprintf(h->text, sizeof(h->text), "%s", text);
 	server->stats.disconnects[reason]++;

@@ -29,6 +29,7 @@ struct attach_history {
 	uint64_t id;
 	uint32_t uid;
 	int32_t pid;
+	char name[RULES_NAME]; // by rule, "" = none
 	char claim[65];
 	enum phx_reason reason;
 	char text[128];
@@ -107,11 +108,13 @@ struct attach_info {
 	const char *name; // by rule, "" = none
 	const char *claim;
 	const char *library;
-	const char *state; // "hello", "mapping", "ready", "closing"
-	const char *rule;  // that allowed it
-	unsigned worker;   // index
-	uint64_t since_ns; // wall clock of the hello
-	uint64_t send_bytes, recv_bytes;
+	const char *state;		 // "hello", "mapping", "ready", "closing"
+	const char *rule;		 // that allowed it
+	unsigned worker;		 // index
+	uint64_t since_ns;		 // wall clock of the hello
+	uint64_t send_bytes, recv_bytes; // heaps
+	uint64_t send_quota, recv_quota; // of heaps
+	uint64_t queue_bytes;		 // rings, both ways
 	uint32_t send_regions, recv_regions;
 	uint32_t queues, schemas;
 	struct session *session; // NULL before it is ready; its counters may be read

@@ -49,12 +49,33 @@ const struct phx_ctl_method phx_ctl_methods_stats[] = {
 		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"side", "SIDE"}, {"service", "SERVICE"},
 			{"method", "METHOD"}, {"status", "STATUS"}, {"calls_total", "CALLS"},
 			{"p50_us", "P50_US"}, {"p99_us", "P99_US"}),
-		.result = "series: [{app, side: client or server, service, method, status, "
-			  "calls_total, tx_bytes_total, rx_bytes_total, p50_us, p99_us, p999_us: "
-			  "of all status of the series; errors_total when not told apart by "
-			  "status}], generation, next; app is overflow for keys beyond the table "
-			  "and past for series given up",
+		.result = "series: [{app, name, claimed_name, side: client or server, service, "
+			  "method, status, calls_total, errors_total, tx_bytes_total, "
+			  "rx_bytes_total, p50_us, p99_us, p999_us: of all status of the series}], "
+			  "generation, next; app is overflow for keys beyond the table and past "
+			  "for series given up",
 		.example = "stats get filter.service='hello.*'",
+	},
+	{
+		.name = "stats.samples",
+		.role = PHX_CTL_RO,
+		.flags = PHX_CTL_FORWARD,
+		.summary = "stages of single calls, one of 1024, the last of each worker",
+		.params = PHX_CTL_PARAMS({.name = "filter",
+			.type = PHX_CTL_OBJECT,
+			.fields = filter,
+			.help = "only calls that match"}),
+		.list_key = "samples",
+		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"side", "SIDE"}, {"method", "METHOD"},
+			{"status", "STATUS"}, {"sent_ns", "SENT"}, {"reply_ns", "REPLY"},
+			{"complete_ns", "COMPLETE"}, {"delivered_ns", "DELIVERED"},
+			{"replied_ns", "REPLIED"}, {"released_ns", "RELEASED"}),
+		.result =
+			"samples: [{app, side, service, method, status, lcore, sampled_at, and in "
+			"ns from submission sent_ns, reply_ns, complete_ns of clients, from "
+			"arrival delivered_ns, replied_ns, released_ns of servers; null where a "
+			"call never came}], generation, next",
+		.example = "stats samples filter.side=client",
 	},
 	{.name = NULL},
 };

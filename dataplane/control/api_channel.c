@@ -10,6 +10,9 @@
 #include <string.h>
 
 #define SERVICES_TEXT 512
+#define HANDLE_BITS   16 // of a channel asked for: application and handle in one number
+#define HANDLE_MASK   UINT64_C(0xffff)
+static_assert(PHX_LIMIT_CHANNELS_MAX <= HANDLE_MASK, "a handle fits");
 
 struct channel_row {
 	uint64_t app, peer, calls, bytes_out;
@@ -17,6 +20,24 @@ struct channel_row {
 	uint8_t peer_state;
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	char names[SERVICES_TEXT]; // NUL-terminated one behind the other, as many as fit
+};
+
+// One path of a channel: the channel on one link.
+struct path_row {
+	uint64_t link; // 0 = lost
+	uint64_t sequence, limit, bytes_sent, bytes_limit;
+	uint32_t epoch, inflight;
+	uint16_t remote_worker;
+	uint8_t state; // enum path_state
+	bool local;
+};
+
+struct detail_row {
+	bool is_path;
+	union {
+		struct channel_row channel;
+		struct path_row path;
+	};
 };
 
 static void names_fill(struct channel_row *row, const struct channel *channel)
@@ -83,7 +104,66 @@ static void collect(struct gather_part *part)
 	}
 }
 
+static void path_fill(struct path_row *row, const struct path *path)
+{
+	*row = (struct path_row){
+		.sequence = path->sequence,
+		.limit = path->limit,
+		.bytes_sent = path->bytes_sent,
+		.bytes_limit = path->bytes_limit,
+		.epoch = path->epoch,
+		.inflight = path->sent_count,
+		.state = path->state,
+	};
+	if (path->link != NULL) {
+		row->link = path->link->id;
+		row->local = path->link->local;
+		row->remote_worker = path->link->remote_worker;
+	}
+}
+
+static void collect_detail(
+	struct gather_part *part, const struct channel *channel, const struct peer_links *peer)
+{
+	struct detail_row *row = gather_add(part);
+	const struct phx_list *n;
+
+	if (row != NULL)
+		channel_fill(&row->channel, channel, peer);
+	phx_list_for_each (n, &channel->paths) {
+		row = gather_add(part);
+		if (row == NULL)
+			continue;
+		row->is_path = true;
+		path_fill(&row->path, phx_list_entry(n, struct path, node));
+	}
+}
+
+// The one channel whose application and handle are asked for.
+static void collect_one(struct gather_part *part)
+{
+	const struct link_table *table = link_table(part->worker);
+	const struct phx_list *p, *n;
+
+	phx_list_for_each (p, &table->peers) {
+		const struct peer_links *peer = phx_list_entry(p, struct peer_links, node);
+
+		phx_list_for_each (n, &peer->channels) {
+			const struct channel *channel = phx_list_entry(n, struct channel, node);
+
+			if (channel->session->config.id == part->gather->id >> HANDLE_BITS &&
+				channel->handle == (part->gather->id & HANDLE_MASK))
+				collect_detail(part, channel, peer);
+		}
+	}
+}
+
 // ---- answers ----
+
+static void id_text(char text[API_ID_BYTES], uint64_t app, uint32_t handle)
+{
+	(void)snprintf(text, API_ID_BYTES, "chan-%llu-%u", (unsigned long long)app, handle);
+}
 
 struct address {
 	uint64_t peer;
@@ -137,19 +217,34 @@ static json_t *channel_json(
 {
 	json_t *services = json_array(), *row;
 	const char *name = r->names;
+	char id[API_ID_BYTES];
 
+	id_text(id, r->app, r->handle);
 	for (uint32_t i = 0; i < r->services; i++, name += strlen(name) + 1)
 		(void)json_array_append_new(services, json_string(name));
-	row = json_pack("{s:o, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, s:I, s:I}", "channel",
-		json_sprintf("chan-%llu-%u", (unsigned long long)r->app, r->handle), "app",
-		api_id_json("app", r->app), "target", target_json(api, r), "state", state_name(r),
-		"lcore", (int)part->worker->lcore, "services", services, "links", (int)r->paths,
-		"inflight", (int)r->inflight, "pending", (int)r->pending, "calls_total",
-		(json_int_t)r->calls, "tx_bytes_total", (json_int_t)r->bytes_out);
+	row = json_pack("{s:s, s:o, s:o, s:s, s:i, s:o, s:i, s:i, s:i, s:I, s:I}", "channel", id,
+		"app", api_id_json("app", r->app), "target", target_json(api, r), "state",
+		state_name(r), "lcore", (int)part->worker->lcore, "services", services, "links",
+		(int)r->paths, "inflight", (int)r->inflight, "pending", (int)r->pending,
+		"calls_total", (json_int_t)r->calls, "tx_bytes_total", (json_int_t)r->bytes_out);
 	return row;
 }
 
-static json_t *channels_json(struct gather *g)
+static json_t *path_json(const struct path_row *r)
+{
+	static const char *const states[] = {"opening", "open", "refused", "lost"};
+	json_t *link = json_null();
+
+	if (r->link != 0)
+		link = api_link_id(r->link, r->local);
+	return json_pack("{s:o, s:s, s:i, s:i, s:i, s:I, s:I, s:I, s:I}", "link", link, "state",
+		states[r->state], "remote_worker", (int)r->remote_worker, "epoch", (int)r->epoch,
+		"inflight", (int)r->inflight, "sequence", (json_int_t)r->sequence, "sequence_limit",
+		(json_int_t)r->limit, "bytes_sent", (json_int_t)r->bytes_sent, "bytes_limit",
+		(json_int_t)r->bytes_limit);
+}
+
+static void answer_list(struct gather *g)
 {
 	json_t *rows = json_array();
 
@@ -158,35 +253,60 @@ static json_t *channels_json(struct gather *g)
 			(void)json_array_append_new(rows,
 				channel_json(g->api, &g->part[i], gather_row(&g->part[i], k)));
 	}
-	return rows;
+	api_rows(g->api, g->call, rows);
 }
 
-static void answer_list(struct gather *g)
-{
-	api_rows(g->api, g->call, channels_json(g));
-}
+static void not_found(struct api *api, struct phx_ctl_call *call);
 
 static void answer_get(struct gather *g)
 {
-	const char *wanted = phx_ctl_call_string(g->call, "channel", "");
-	json_t *rows = channels_json(g), *names = json_array(), *row, *found = NULL;
-	size_t i;
+	json_t *paths = json_array(), *row = NULL;
 
-	json_array_foreach(rows, i, row)
-	{
-		json_t *id = json_object_get(row, "channel");
+	for (unsigned i = 0; i < g->part_count; i++) {
+		for (uint32_t k = 0; k < g->part[i].count; k++) {
+			const struct detail_row *d = gather_row(&g->part[i], k);
 
-		(void)json_array_append(names, id);
-		if (strcmp(json_string_value(id), wanted) == 0)
-			found = row;
+			if (d->is_path)
+				(void)json_array_append_new(paths, path_json(&d->path));
+			else
+				row = channel_json(g->api, &g->part[i], &d->channel);
+		}
 	}
-	if (found != NULL)
-		phx_ctl_call_reply(g->call, json_incref(found));
-	else
-		phx_ctl_call_not_found(
-			g->call, "channel", "channel", wanted, names, "phoenix-cli channel list");
+	if (row != NULL) {
+		(void)json_object_set_new(row, "paths", paths);
+		phx_ctl_call_reply(g->call, row);
+		return;
+	}
+	json_decref(paths);
+	not_found(g->api, g->call);
+}
+
+// ---- names of those that are there, for one that is not ----
+
+static void answer_not_found(struct gather *g)
+{
+	json_t *names = json_array();
+
+	for (unsigned i = 0; i < g->part_count; i++) {
+		for (uint32_t k = 0; k < g->part[i].count; k++) {
+			const struct channel_row *r = gather_row(&g->part[i], k);
+			char id[API_ID_BYTES];
+
+			id_text(id, r->app, r->handle);
+			(void)json_array_append_new(names, json_string(id));
+		}
+	}
+	phx_ctl_call_not_found(g->call, "channel", "channel",
+		phx_ctl_call_string(g->call, "channel", ""), names, "phoenix-cli channel list");
 	json_decref(names);
-	json_decref(rows);
+}
+
+static void not_found(struct api *api, struct phx_ctl_call *call)
+{
+	static const struct gather_ops ops = {
+		sizeof(struct channel_row), collect, answer_not_found};
+
+	gather_start(api, call, &ops, GATHER_ALL, 0);
 }
 
 void api_channel_list(void *arg, struct phx_ctl_call *call)
@@ -198,7 +318,16 @@ void api_channel_list(void *arg, struct phx_ctl_call *call)
 
 void api_channel_get(void *arg, struct phx_ctl_call *call)
 {
-	static const struct gather_ops ops = {sizeof(struct channel_row), collect, answer_get};
+	static const struct gather_ops ops = {sizeof(struct detail_row), collect_one, answer_get};
+	const char *text = phx_ctl_call_string(call, "channel", "");
+	unsigned long long app;
+	unsigned handle;
+	char id[API_ID_BYTES] = "";
 
-	gather_start(arg, call, &ops, GATHER_ALL, 0);
+	if (sscanf(text, "chan-%llu-%u", &app, &handle) == 2)
+		id_text(id, app, handle);
+	if (strcmp(id, text) == 0 && handle <= HANDLE_MASK && app <= UINT64_MAX >> HANDLE_BITS)
+		gather_start(arg, call, &ops, GATHER_ALL, (uint64_t)app << HANDLE_BITS | handle);
+	else
+		not_found(arg, call);
 }

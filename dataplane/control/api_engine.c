@@ -6,7 +6,10 @@
 #include "dataplane/frontend/session.h"
 #include "dataplane/link/link.h"
 
+#include <stdio.h>
 #include <string.h>
+
+#define OBJECT_BYTES 64
 
 struct engine_row {
 	const char *kind; // static
@@ -51,14 +54,18 @@ static void collect(struct gather_part *part)
 	collect_list(part, &part->worker->parked);
 }
 
-static json_t *object_json(const struct engine_row *r)
+// What the engine does the work of: named so that it keeps its name on another worker.
+static void object_text(const struct engine_row *r, const struct worker *w, char text[OBJECT_BYTES])
 {
+	unsigned long long number = r->object;
+
 	if (strcmp(r->kind, "session") == 0)
-		return api_id_json("app", r->object);
-	if (strcmp(r->kind, "tcp") == 0)
-		return json_sprintf("link-%llu.%s", (unsigned long long)r->object,
+		(void)snprintf(text, OBJECT_BYTES, "app-%llu", number);
+	else if (strcmp(r->kind, "tcp") == 0)
+		(void)snprintf(text, OBJECT_BYTES, "link-%llu.%s", number,
 			r->lane == PHX_LANE_BULK ? "bulk" : "small");
-	return json_string("-");
+	else
+		(void)snprintf(text, OBJECT_BYTES, "lcore-%u.%s", w->lcore, r->kind);
 }
 
 static void answer(struct gather *g)
@@ -70,15 +77,16 @@ static void answer(struct gather *g)
 
 		for (uint32_t k = 0; k < g->part[i].count; k++) {
 			const struct engine_row *r = gather_row(&g->part[i], k);
+			char object[OBJECT_BYTES];
 
+			object_text(r, w, object);
 			(void)json_array_append_new(rows,
-				json_pack("{s:o, s:s, s:o, s:i, s:i, s:s, s:I, s:I, s:I}", "engine",
-					json_sprintf("eng-%u-%u", w->index, k), "kind", r->kind,
-					"object", object_json(r), "lcore", (int)w->lcore, "worker",
-					(int)w->index, "state", r->parked ? "parked" : "active",
-					"polls_total", (json_int_t)r->polls, "work_total",
-					(json_int_t)r->work, "busy_ns_total",
-					(json_int_t)r->busy_ns));
+				json_pack("{s:o, s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:I}", "engine",
+					json_sprintf("eng-%s", object), "kind", r->kind, "object",
+					object, "lcore", (int)w->lcore, "worker", (int)w->index,
+					"state", r->parked ? "parked" : "active", "polls_total",
+					(json_int_t)r->polls, "work_total", (json_int_t)r->work,
+					"busy_ns_total", (json_int_t)r->busy_ns));
 		}
 	}
 	api_rows(g->api, g->call, rows);

@@ -105,15 +105,15 @@ static json_t *lane_json(const char *name, const struct lane_row *l)
 }
 
 // Local links count down from the largest number.
-static json_t *link_id_json(const struct link_row *r)
+json_t *api_link_id(uint64_t id, bool local)
 {
-	return r->local ? api_id_json("local", UINT64_MAX - r->id) : api_id_json("link", r->id);
+	return local ? api_id_json("local", UINT64_MAX - id) : api_id_json("link", id);
 }
 
 static json_t *link_json(const struct gather_part *part, const struct link_row *r)
 {
-	json_t *row = json_pack("{s:o, s:s, s:o, s:s, s:s}", "link", link_id_json(r), "transport",
-		r->transport, "peer", api_text(r->peer), "direction",
+	json_t *row = json_pack("{s:o, s:s, s:o, s:s, s:s}", "link", api_link_id(r->id, r->local),
+		"transport", r->transport, "peer", api_text(r->peer), "direction",
 		r->client ? "dialled" : "accepted", "state", r->down ? "closing" : "up");
 
 	(void)json_object_set_new(row, "lcore", json_integer((json_int_t)part->worker->lcore));

@@ -20,17 +20,24 @@ static void add_app(void *arg, const struct attach_info *info)
 	const struct session_stats *st = s != NULL ? &s->stats : &none;
 	json_t *row;
 
-	if (r->only != 0 && info->id != r->only)
+	if (!api_is_app(info) || (r->only != 0 && info->id != r->only))
 		return;
-	row = json_pack("{s:o, s:o, s:I, s:I, s:i, s:i}", "app", api_id_json("app", info->id),
-		"name", api_text(info->name[0] != '\0' ? info->name : info->claim), "send_bytes",
-		(json_int_t)info->send_bytes, "recv_bytes", (json_int_t)info->recv_bytes,
-		"send_regions", (int)info->send_regions, "recv_regions", (int)info->recv_regions);
+	row = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "app",
+		api_id_json("app", info->id), "name", api_text(info->name), "claimed_name",
+		api_text(info->claim), "send_bytes", (json_int_t)info->send_bytes,
+		"send_quota_bytes", (json_int_t)info->send_quota, "recv_bytes",
+		(json_int_t)info->recv_bytes, "recv_quota_bytes", (json_int_t)info->recv_quota,
+		"queue_bytes", (json_int_t)info->queue_bytes);
+	(void)json_object_set_new(row, "send_regions", json_integer(info->send_regions));
+	(void)json_object_set_new(row, "recv_regions", json_integer(info->recv_regions));
 	(void)json_object_set_new(row, "recv_used_bytes", api_counter(&st->recv_used));
 	(void)json_object_set_new(row, "lent_blocks", api_counter(&st->lent_blocks));
+	(void)json_object_set_new(row, "lent_bytes", api_counter(&st->lent_bytes));
 	(void)json_object_set_new(row, "room_waits_total", api_counter(&st->room_waits));
 	(void)json_object_set_new(row, "snapshot_bytes",
 		s != NULL ? api_counter(&s->account.bytes) : json_integer(0));
+	(void)json_object_set_new(row, "snapshot_quota_bytes",
+		json_integer(s != NULL ? (json_int_t)s->config.snapshot_quota : 0));
 	(void)json_object_set_new(row, "snapshot_refused_total",
 		s != NULL ? api_counter(&s->account.refused) : json_integer(0));
 	(void)json_array_append_new(r->rows, row);
@@ -71,7 +78,7 @@ void api_mem_get(void *arg, struct phx_ctl_call *call)
 			pool_json(w, "large", PHX_BLOCK_LARGE, &m->large_used, &m->large_total));
 	}
 	phx_ctl_call_reply(
-		call, json_pack("{s:I, s:I, s:o, s:o}", "app_bytes", (json_int_t)budget->used,
-			      "app_limit_bytes", (json_int_t)budget->limit, "apps", r.rows, "pools",
-			      pools));
+		call, json_pack("{s:I, s:I, s:I, s:o, s:o}", "app_bytes", (json_int_t)budget->used,
+			      "app_limit_bytes", (json_int_t)budget->limit, "app_refused_total",
+			      (json_int_t)budget->refused, "apps", r.rows, "pools", pools));
 }

@@ -104,8 +104,10 @@ static void call_finish(struct call *call, const struct call_status *status, uin
 	call->queue->inflight--;
 	stat_sub(&session->stats.inflight, 1);
 	stat_add(&session->stats.completions, 1);
-	if (status->code != PHX_OK)
+	if (phx_unlikely(status->code != PHX_OK)) {
 		stat_add(&session->stats.errors, 1);
+		counted_error(call, status);
+	}
 	counted_call_end(call, status->code, rx_bytes);
 	if (phx_unlikely(call->work.pack != NULL)) // it was being filled or settled
 		pack_drop(session, &call->work);

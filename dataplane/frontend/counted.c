@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The rare part of counted.h: finding series.
+// The rare part of counted.h: finding series, keeping errors.
 #include "dataplane/frontend/counted.h"
 
 PHX_COLD struct stats_series *counted_resolve(struct session *session, enum stats_side side,
@@ -29,4 +29,37 @@ void counted_call_moved(struct call *call)
 	else
 		call->series = counted_resolve(
 			call->session, STATS_CLIENT, call->service_name, call->method_name, slot);
+}
+
+// Equal ones are counted together, the one that is longest ago gives way.
+PHX_COLD void counted_error(const struct call *call, const struct call_status *status)
+{
+	struct session *session = call->session;
+	const char *service = call->series != NULL ? call->service_name : "";
+	const char *method = call->series != NULL ? call->method_name : "";
+	struct session_error *e = &session->errors[0];
+
+	for (int i = 0; i < SESSION_ERRORS; i++) {
+		struct session_error *o = &session->errors[i];
+
+		if (o->count != 0 && o->service == service && o->method == method &&
+			o->code == status->code && o->origin == status->origin &&
+			o->executed == status->executed && o->reason == status->reason) {
+			o->count++;
+			o->last_ns = session->worker->now_ns;
+			return;
+		}
+		if (o->last_ns < e->last_ns)
+			e = o;
+	}
+	*e = (struct session_error){
+		.count = 1,
+		.last_ns = session->worker->now_ns,
+		.service = service,
+		.method = method,
+		.code = status->code,
+		.origin = status->origin,
+		.executed = status->executed,
+		.reason = status->reason,
+	};
 }

@@ -15,6 +15,9 @@ struct stats_series *counted_nowhere(struct session *session);
 // A waiting call has moved to another worker with its session.
 void counted_call_moved(struct call *call);
 
+// Rare: keep how a call failed.
+void counted_error(const struct call *call, const struct call_status *status);
+
 static inline uint64_t counted_message_bytes(const struct message *m)
 {
 	uint64_t body = m->encoded != NULL ? m->encoded_len : m->image.total_len;

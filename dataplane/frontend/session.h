@@ -75,6 +75,16 @@ struct session_stats {
 	_Atomic uint64_t dropped_replies; // replies to calls that were over
 };
 
+#define SESSION_ERRORS 8
+
+// A way in which calls failed, for `app get`.
+struct session_error {
+	uint64_t count;		      // 0 = unused
+	uint64_t last_ns;	      // monotonic
+	const char *service, *method; // of a schema of the session, or ""
+	uint8_t code, origin, executed, reason;
+};
+
 struct session_queue {
 	struct session *session;
 	uint32_t index;
@@ -146,6 +156,7 @@ struct session {
 	bool moving;	    // to another worker, see session_move.h
 	_Atomic bool quiet; // [worker>ctl] nothing refers to the session any more
 	struct session_stats stats;
+	struct session_error errors[SESSION_ERRORS]; // [worker]
 };
 
 // ---- control thread ----

@@ -90,9 +90,15 @@ const struct phx_ctl_method phx_ctl_methods_app[] = {
 		.summary = "one application with its services, quotas and queues",
 		.params = PHX_CTL_PARAMS(APP_ID),
 		.columns = APP_COLUMNS,
-		.result = "the row of app.list, and registered: [{service, group}], memory, "
-			  "queues, schemas, quotas, lent_blocks, recv_used_bytes, "
-			  "room_waits_total, wakeups_total, dropped_replies_total",
+		.result = "the row of app.list, and registered: [{service, group}], memory: "
+			  "{send_bytes, recv_bytes, queue_bytes, send_regions, recv_regions}, "
+			  "quotas: {send_bytes, recv_bytes, message_bytes, snapshot_bytes}, "
+			  "schemas, lent_blocks, recv_used_bytes, room_waits_total, "
+			  "wakeups_total, dropped_replies_total, queues: [{queue, "
+			  "submission_slots, return_slots, completion_slots, calls_max, inflight, "
+			  "request_slots, lent_blocks, requests_waiting, replies_parked}], "
+			  "last_errors: [{service, method, status, reason, origin, executed, "
+			  "calls_total, age_ms}]",
 		.example = "app get app-3",
 	},
 	{
@@ -102,10 +108,11 @@ const struct phx_ctl_method phx_ctl_methods_app[] = {
 		.summary = "applications that have ended, and why",
 		.params = PHX_CTL_PARAMS(),
 		.list_key = "apps",
-		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"claimed_name", "CLAIM"},
-			{"pid", "PID"}, {"uid", "UID"}, {"reason", "REASON"}, {"text", "TEXT"},
-			{"ended_at", "ENDED"}),
-		.result = "apps: [{app, claimed_name, uid, pid, reason, text, ended_at}], newest "
+		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"},
+			{"claimed_name", "CLAIMED"}, {"pid", "PID"}, {"uid", "UID"},
+			{"reason", "REASON"}, {"text", "TEXT"}, {"ended_at", "ENDED"}),
+		.result = "apps: [{app, name, claimed_name, uid, pid, reason, text, ended_at}], "
+			  "newest "
 			  "first, the last 64; generation, next",
 		.example = "app history",
 	},

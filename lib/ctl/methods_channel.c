@@ -36,13 +36,15 @@ const struct phx_ctl_method phx_ctl_methods_channel[] = {
 		.name = "channel.get",
 		.role = PHX_CTL_RO,
 		.flags = PHX_CTL_FORWARD,
-		.summary = "one channel",
+		.summary = "one channel with its credit on each link",
 		.params = PHX_CTL_PARAMS({.name = "channel",
 			.type = PHX_CTL_GLOB,
 			.required = true,
 			.help = "id (chan-3-0)"}),
 		.columns = CHANNEL_COLUMNS,
-		.result = "the row of channel.list",
+		.result = "the row of channel.list, and paths: [{link, state: opening, open, "
+			  "refused or lost, remote_worker, epoch, inflight, sequence, "
+			  "sequence_limit, bytes_sent, bytes_limit}]",
 		.example = "channel get chan-3-0",
 	},
 	{

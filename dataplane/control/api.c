@@ -38,6 +38,7 @@ static const struct phx_ctl_binding bindings[] = {
 	{"stats.samples", api_stats_samples},
 	{"service.list", api_service_list},
 	{"lcore.list", api_lcore_list},
+	{"system.status", api_system_status},
 	{"placement.list", api_placement_list},
 	{"placement.rebalance", api_placement_rebalance},
 	{"placement.set", api_placement_set},

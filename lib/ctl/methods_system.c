@@ -13,8 +13,9 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 			{"resynced", "RESYNCED"}, {"dataplane", "DATAPLANE"},
 			{"warnings", "WARNINGS"}),
 		.result = "state: running or degraded, generation, resynced, uptime_ms, dataplane: "
-			  "{up, instance, generation, pushes_total}, "
-			  "warnings: [{id, text, hint}]",
+			  "{up, instance, generation, pushes_total, and when it is up version, "
+			  "uptime_ms, apps, services, peers, workers}, warnings of both: [{id, "
+			  "text, hint}]",
 		.example = "system status",
 	},
 	{

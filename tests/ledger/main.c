@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,7 @@ struct phx_context *ledger_attach(
 	while (rc != 0 && !ledger_stopped && book_now_ns() < end_ns)
 		rc = phx_attach(&o, &context, &status);
 	if (rc == 0)
-		__atomic_fetch_add(&book->sessions, 1, __ATOMIC_RELAXED);
+		(void)atomic_fetch_add_explicit(&book->sessions, 1, memory_order_relaxed);
 	else if (!ledger_stopped)
 		(void)fprintf(stderr, "ledger: attach: %s: %s\n", strerror(-rc), status.text);
 	return rc == 0 ? context : NULL;

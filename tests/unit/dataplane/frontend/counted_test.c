@@ -116,8 +116,10 @@ static void error_new_one_replaces_the_oldest(void **state)
 	struct rig *r = *state;
 
 	for (int i = 0; i < SESSION_ERRORS; i++)
-		fails(r, PHX_INTERNAL, (enum phx_reason)(PHX_REASON_INVALID + i), 100 + (uint64_t)i);
-	fails(r, PHX_INTERNAL, PHX_REASON_INVALID, 200); // the first one again: the second is oldest
+		fails(r, PHX_INTERNAL, (enum phx_reason)(PHX_REASON_INVALID + i),
+			100 + (uint64_t)i);
+	fails(r, PHX_INTERNAL, PHX_REASON_INVALID,
+		200); // the first one again: the second is oldest
 	fails(r, PHX_INTERNAL, PHX_REASON_LINK_LOST, 201);
 	assert_non_null(find(r, PHX_REASON_INVALID));
 	assert_non_null(find(r, PHX_REASON_LINK_LOST));

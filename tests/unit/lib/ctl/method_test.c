@@ -233,9 +233,11 @@ static void validate_integers_outside_their_range_are_refused(void **state)
 				(void)json_object_set_new(
 					params, p->name, json_integer(p->min - 1));
 				expect_refused(m, params, p->name);
-				(void)json_object_set_new(
-					params, p->name, json_integer(p->max + 1));
-				expect_refused(m, params, p->name);
+				if (p->max < INT64_MAX) {
+					(void)json_object_set_new(
+						params, p->name, json_integer(p->max + 1));
+					expect_refused(m, params, p->name);
+				}
 				(void)json_object_set_new(params, p->name, json_real(1.5));
 				expect_refused(m, params, p->name);
 				json_decref(params);

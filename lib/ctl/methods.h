@@ -41,6 +41,13 @@ extern const struct phx_ctl_param phx_ctl_cluster_fields[];
 		.name = "wait", .type = PHX_CTL_BOOL,                                              \
 		.help = "answer when the job is over, not when it has begun"                       \
 	}
+// How a method ends what carries calls.
+#define PHX_CTL_PARAM_CLOSE_MODE                                                                   \
+	{                                                                                          \
+		.name = "mode", .type = PHX_CTL_ENUM, .values = "drain|reset",                     \
+		.help = "drain (default): calls under way have until timeout_ms (10 s) to end; "   \
+			"reset: they end now"                                                      \
+	}
 #define PHX_CTL_JOB_RESULT "job; with wait: the job as job get shows it"
 
 #define PHX_CTL_PARAMS(...)                                                                        \

@@ -64,12 +64,7 @@ const struct phx_ctl_method phx_ctl_methods_link[] = {
 						 .type = PHX_CTL_GLOB,
 						 .required = true,
 						 .help = "id (link-3)"},
-			{.name = "mode",
-				.type = PHX_CTL_ENUM,
-				.values = "drain|reset",
-				.help = "drain (default): calls under way have until timeout_ms "
-					"(10 s) to end; reset: they end now"},
-			PHX_CTL_PARAM_WAIT),
+			PHX_CTL_PARAM_CLOSE_MODE, PHX_CTL_PARAM_WAIT),
 		.columns = PHX_CTL_COLUMNS({"job", "JOB"}, {"state", "STATE"}, {"cut", "CUT"}),
 		.result = PHX_CTL_JOB_RESULT,
 		.example = "link close link-3 mode reset",

@@ -155,13 +155,7 @@ static void hello_of_no_version_is_refused(void **state)
 		req.hello.magic = rows[i].magic;
 		req.hello.min = rows[i].min;
 		req.hello.max = rows[i].max;
-		reason = raw_request(&raw,
-			(struct phx_attach_request){.h = &req.h,
-				.size = sizeof(req),
-				.type = PHX_ATTACH_HELLO,
-				.answer_size = sizeof(raw.hello),
-				.answer_fds = 5},
-			NULL);
+		reason = raw_hello(&raw, &req, NULL);
 		assert_string_equal(phx_reason_name(reason), "HELLO_VERSION");
 		raw_close(&raw);
 	}
@@ -183,14 +177,7 @@ static void hello_with_extreme_values_is_served(void **state)
 		req.send_quota = i == 0 ? UINT64_MAX : 1;
 		req.recv_quota = i == 1 ? UINT64_MAX : 1;
 		req.hello.features = UINT64_MAX;
-		assert_int_equal(raw_request(&raw,
-					 (struct phx_attach_request){.h = &req.h,
-						 .size = sizeof(req),
-						 .type = PHX_ATTACH_HELLO,
-						 .answer_size = sizeof(raw.hello),
-						 .answer_fds = 5},
-					 &answer),
-			PHX_REASON_NONE);
+		assert_int_equal(raw_hello(&raw, &req, &answer), PHX_REASON_NONE);
 		phx_attach_answer_fini(&answer);
 		raw_close(&raw);
 	}

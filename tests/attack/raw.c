@@ -92,6 +92,18 @@ enum phx_reason raw_request(
 	return PHX_REASON_NONE;
 }
 
+enum phx_reason raw_hello(
+	struct raw *raw, struct phx_attach_hello_req *req, struct phx_attach_answer *out_answer)
+{
+	return raw_request(raw,
+		(struct phx_attach_request){.h = &req->h,
+			.size = sizeof(*req),
+			.type = PHX_ATTACH_HELLO,
+			.answer_size = sizeof(raw->hello),
+			.answer_fds = PHX_ARRAY_LEN(raw->fds)},
+		out_answer);
+}
+
 static void *map(int fd, uint32_t size, int prot)
 {
 	void *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
@@ -124,14 +136,7 @@ void raw_open(struct raw *raw, const struct phx_attach_queue_sizes *sizes)
 		.sub_slots = 64, .ret_slots = 64, .comp_slots = 128};
 	if (sizes != NULL)
 		req.queue = *sizes;
-	assert_int_equal(raw_request(raw,
-				 (struct phx_attach_request){.h = &req.h,
-					 .size = sizeof(req),
-					 .type = PHX_ATTACH_HELLO,
-					 .answer_size = sizeof(raw->hello),
-					 .answer_fds = 5},
-				 &answer),
-		PHX_REASON_NONE);
+	assert_int_equal(raw_hello(raw, &req, &answer), PHX_REASON_NONE);
 	memcpy(&raw->hello, answer.h, sizeof(raw->hello));
 	memcpy(raw->fds, answer.fds, sizeof(raw->fds));
 	raw->app_queue = map(raw->fds[0], raw->hello.queue.app_size, PROT_READ | PROT_WRITE);
@@ -373,6 +378,16 @@ bool raw_comp_now(struct raw *raw, struct phx_comp_entry *out)
 	raw->comp_cons += out->slots;
 	raw_word_set(raw, PHX_QA_COMP_CONS, raw->comp_cons);
 	return true;
+}
+
+void raw_taken(struct raw *raw)
+{
+	uint64_t deadline = phx_clock_ns() + BED_DEADLINE_NS;
+
+	while (raw_word(raw->dp_queue, PHX_QD_SUB_CONS) != raw->sub_prod && !raw_over(raw)) {
+		assert_true(phx_clock_ns() < deadline);
+		bed_pause();
+	}
 }
 
 struct phx_comp_entry raw_comp(struct raw *raw)

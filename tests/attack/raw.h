@@ -29,6 +29,9 @@ void raw_hello_fill(struct phx_attach_hello_req *req);
 // Send a request and take its answer: 0, or the reason of the refusal.
 enum phx_reason raw_request(
 	struct raw *raw, struct phx_attach_request request, struct phx_attach_answer *out_answer);
+// Say this hello and take its answer, likewise.
+enum phx_reason raw_hello(
+	struct raw *raw, struct phx_attach_hello_req *req, struct phx_attach_answer *out_answer);
 // Send a packet as it is, with descriptors. 0 or -errno.
 int raw_send(struct raw *raw, const void *packet, size_t size, const int *fds, unsigned fd_count);
 // The dataplane ends the session for this reason.
@@ -61,6 +64,8 @@ void raw_ret_publish(struct raw *raw, uint32_t slots);
 // Write, publish, ring. inl_len bytes of zeros stand inline.
 void raw_sub(struct raw *raw, struct phx_sub_entry e, uint32_t inl_len);
 void raw_ret(struct raw *raw, struct phx_ret_entry e);
+// The dataplane takes all that was submitted, or ends the session, within the deadline.
+void raw_taken(struct raw *raw);
 // The next completion, within the deadline.
 struct phx_comp_entry raw_comp(struct raw *raw);
 bool raw_comp_now(struct raw *raw, struct phx_comp_entry *out);

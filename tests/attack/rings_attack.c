@@ -73,8 +73,7 @@ static void completion_index_ahead_disconnects(void **state)
 	raw_word_set(&raw, PHX_QA_COMP_CONS, 1000);
 	for (uint32_t i = 0; i < 200 && !raw_over(&raw); i++) {
 		raw_sub(&raw, ping(0), 8);
-		while (raw_word(raw.dp_queue, PHX_QD_SUB_CONS) != raw.sub_prod && !raw_over(&raw))
-			bed_pause();
+		raw_taken(&raw);
 	}
 	raw_expect(&raw, PHX_REASON_RING_INDEX);
 	raw_close(&raw);
@@ -131,24 +130,28 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
+static void two_threads_disconnect(void *(*run)(void *), uint64_t seed)
+{
+	struct raw raw;
+	struct hammer h = {.raw = &raw, .seed = seed};
+	pthread_t threads[2];
+
+	raw_open(&raw, NULL);
+	for (int t = 0; t < 2; t++)
+		assert_int_equal(pthread_create(&threads[t], NULL, run, &h), 0);
+	(void)raw_expect_any(&raw);
+	atomic_store(&h.stop, true);
+	for (int t = 0; t < 2; t++)
+		assert_int_equal(pthread_join(threads[t], NULL), 0);
+	assert_true(raw.reason >= PHX_REASON_RING_INDEX);
+	raw_close(&raw);
+}
+
 static void indices_hammered_by_threads_disconnect(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < bed_rounds(20); i++) {
-		struct raw raw;
-		struct hammer h = {.raw = &raw, .seed = i * 1000};
-		pthread_t threads[2];
-
-		raw_open(&raw, NULL);
-		for (int t = 0; t < 2; t++)
-			assert_int_equal(pthread_create(&threads[t], NULL, hammer, &h), 0);
-		(void)raw_expect_any(&raw);
-		atomic_store(&h.stop, true);
-		for (int t = 0; t < 2; t++)
-			assert_int_equal(pthread_join(threads[t], NULL), 0);
-		assert_true(raw.reason >= PHX_REASON_RING_INDEX);
-		raw_close(&raw);
-	}
+	for (unsigned i = 0; i < bed_rounds(20); i++)
+		two_threads_disconnect(hammer, i * 1000);
 }
 
 static void *produce_without_lock(void *arg)
@@ -168,20 +171,8 @@ static void *produce_without_lock(void *arg)
 
 static void producers_without_lock_harm_only_themselves(void **state)
 {
-	struct raw raw;
-	struct hammer h = {.raw = &raw};
-	pthread_t threads[2];
-
 	(void)state;
-	raw_open(&raw, NULL);
-	for (int t = 0; t < 2; t++)
-		assert_int_equal(pthread_create(&threads[t], NULL, produce_without_lock, &h), 0);
-	(void)raw_expect_any(&raw);
-	atomic_store(&h.stop, true);
-	for (int t = 0; t < 2; t++)
-		assert_int_equal(pthread_join(threads[t], NULL), 0);
-	assert_true(raw.reason >= PHX_REASON_RING_INDEX);
-	raw_close(&raw);
+	two_threads_disconnect(produce_without_lock, 0);
 }
 
 //
@@ -209,13 +200,7 @@ static void ring_sizes_impossible_are_refused(void **state)
 		raw_connect(&raw);
 		raw_hello_fill(&req);
 		req.queue = sizes[i];
-		reason = raw_request(&raw,
-			(struct phx_attach_request){.h = &req.h,
-				.size = sizeof(req),
-				.type = PHX_ATTACH_HELLO,
-				.answer_size = sizeof(raw.hello),
-				.answer_fds = 5},
-			NULL);
+		reason = raw_hello(&raw, &req, NULL);
 		assert_string_equal(phx_reason_name(reason), "RING_CFG");
 		raw_close(&raw);
 	}
@@ -253,8 +238,7 @@ static void completions_never_read_disconnect(void **state)
 	raw_open(&raw, NULL);
 	for (uint32_t i = 0; i < 200 && !raw_over(&raw); i++) {
 		raw_sub(&raw, ping(0), 8);
-		while (raw_word(raw.dp_queue, PHX_QD_SUB_CONS) != raw.sub_prod && !raw_over(&raw))
-			bed_pause();
+		raw_taken(&raw);
 	}
 	raw_expect(&raw, PHX_REASON_QUOTA_ABUSE);
 	assert_true(raw_word(raw.dp_queue, PHX_QD_COMP_PROD) <= 128);

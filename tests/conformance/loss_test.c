@@ -13,18 +13,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-	*state = rig_create();
-	return *state == NULL;
-}
-
-static int teardown(void **state)
-{
-	rig_destroy(*state);
-	return 0;
-}
-
 static uint32_t submit(struct rig *rig, const char *name, bool wait)
 {
 	struct rig_call call = {.name = name, .inlined = true, .wait = wait};
@@ -231,7 +219,7 @@ static void large_message_is_lost_with_its_link_at_every_step(void **state)
 	}
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
 {

@@ -15,18 +15,7 @@
 static int setup(void **state)
 {
 	atomic_store(&probe_ends, 0);
-	*state = rig_create();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_null(rig->client.failed);
-	assert_null(rig->server.failed);
-	rig_destroy(rig);
-	return 0;
+	return rig_setup(state);
 }
 
 static void expect_ok(const struct rig_done *d)
@@ -475,7 +464,7 @@ static void changes_while_calls_flow_lose_nothing(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(detach_lets_held_calls_go),
 		T(reconfigure_asks_held_calls_again),

@@ -13,22 +13,6 @@
 #define MS   UINT64_C(1000000)
 #define BODY 300000
 
-static int setup(void **state)
-{
-	*state = rig_create();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_null(rig->client.failed);
-	assert_null(rig->server.failed);
-	rig_destroy(rig); // checks that all memory has been given back
-	return 0;
-}
-
 static struct rig_done *large(struct rig *rig, char first)
 {
 	struct rig_call call = {.name = "large", .amount = 3, .body = BODY};
@@ -152,10 +136,7 @@ static void request_ends_by_cancel_at_every_step(void **state)
 		struct rig_call call = {.name = "large", .body = BODY};
 		uint32_t slot = rig_submit(rig, &call);
 
-		for (unsigned i = 0; i < rounds; i++) {
-			rig->now += TIMER_TICK_NS / 2;
-			(void)rig_round(rig);
-		}
+		rig_rounds(rig, rounds);
 		rig_cancel(rig, slot);
 		rig_pass(rig, MS);
 		assert_int_equal(rig_done(rig, slot)->completions, 1);
@@ -174,10 +155,7 @@ static void request_ends_with_the_server_at_every_step(void **state)
 		rig_attach(
 			rig, "server-mutate", "probe", "rewrite=other hold=large hold_ns=200000");
 		slot = rig_submit(rig, &call);
-		for (unsigned i = 0; i < rounds; i++) {
-			rig->now += TIMER_TICK_NS / 2;
-			(void)rig_round(rig);
-		}
+		rig_rounds(rig, rounds);
 		rig_close(&rig->server);
 		rig_pass(rig, MS);
 		assert_int_equal(rig_done(rig, slot)->completions, 1);
@@ -272,10 +250,7 @@ static void reply_ends_by_cancel_at_every_step(void **state)
 		struct rig_call call = {.name = "large", .body = 10};
 		uint32_t slot = rig_submit(rig, &call);
 
-		for (unsigned i = 0; i < rounds; i++) {
-			rig->now += TIMER_TICK_NS / 2;
-			(void)rig_round(rig);
-		}
+		rig_rounds(rig, rounds);
 		rig_cancel(rig, slot);
 		rig_pass(rig, MS);
 		assert_int_equal(rig_done(rig, slot)->completions, 1);
@@ -294,10 +269,7 @@ static void reply_ends_with_the_client_at_every_step(void **state)
 		rig_attach(rig, "client-mutate", "probe",
 			"reply_hold=large hold_ns=200000 reply_rewrite=another");
 		(void)rig_submit(rig, &call);
-		for (unsigned i = 0; i < rounds; i++) {
-			rig->now += TIMER_TICK_NS / 2;
-			(void)rig_round(rig);
-		}
+		rig_rounds(rig, rounds);
 		rig_close(&rig->client);
 		rig_pass(rig, MS);
 		rig_destroy(rig);
@@ -306,7 +278,7 @@ static void reply_ends_with_the_client_at_every_step(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(request_is_judged_before_the_server_can_read_it),
 		T(request_is_judged_by_its_metadata),

@@ -12,22 +12,6 @@
 
 #define MS UINT64_C(1000000)
 
-static int setup(void **state)
-{
-	*state = rig_create();
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct rig *rig = *state;
-
-	assert_null(rig->client.failed);
-	assert_null(rig->server.failed);
-	rig_destroy(rig);
-	return 0;
-}
-
 static void expect_ok(const struct rig_done *d, const char *reply)
 {
 	assert_int_equal(d->completions, 1);
@@ -456,7 +440,7 @@ static void hold_gives_its_credit_back(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(chain_without_policies_passes),
 		T(null_sees_every_message_and_changes_nothing),

@@ -241,6 +241,22 @@ static unsigned flush(struct worker *worker)
 	return work;
 }
 
+int rig_setup(void **state)
+{
+	*state = rig_create();
+	return 0;
+}
+
+int rig_teardown(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_null(rig->client.failed);
+	assert_null(rig->server.failed);
+	rig_destroy(rig);
+	return 0;
+}
+
 unsigned rig_round(struct rig *rig)
 {
 	struct worker *worker = rig->worker;
@@ -273,6 +289,14 @@ void rig_settle(struct rig *rig)
 			quiet = 0;
 		if (++rounds > 1000000)
 			fail_msg("it does not settle");
+	}
+}
+
+void rig_rounds(struct rig *rig, unsigned rounds)
+{
+	while (rounds-- > 0) {
+		rig->now += TIMER_TICK_NS / 2;
+		(void)rig_round(rig);
 	}
 }
 

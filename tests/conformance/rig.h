@@ -75,11 +75,17 @@ struct rig {
 struct rig *rig_create(void);
 // Closes what is open, and fails when a snapshot block or a policy is left.
 void rig_destroy(struct rig *rig);
+// The two around a cmocka test: a rig as its state, and at the end neither application
+// disconnected.
+int rig_setup(void **state);
+int rig_teardown(void **state);
 // One round at the present time: polls, flushes, commands, timers; the server's application
 // answers. Returns the work done.
 unsigned rig_round(struct rig *rig);
 // Rounds until nothing moves.
 void rig_settle(struct rig *rig);
+// So many rounds, each a part of a timer tick later: to stop amid what takes several.
+void rig_rounds(struct rig *rig, unsigned rounds);
 // Let time pass in steps of a timer tick.
 void rig_pass(struct rig *rig, uint64_t ns);
 

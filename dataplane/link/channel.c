@@ -3,6 +3,7 @@
 // link.h and path.c.
 #include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
+#include "dataplane/link/schema_fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -295,6 +296,8 @@ void channel_close_paths(struct channel *channel)
 
 		if (path->link != NULL)
 			link_send(path->link, &f, NULL, 0);
+		for (uint32_t i = 0; i < channel->binding_count; i++)
+			schema_fetch_lost(channel->bindings[i].fetch, path);
 		path_destroy(path);
 	}
 	channel->path_count = 0;
@@ -334,6 +337,7 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 	phx_list_del(&channel->node);
 	channel_close_paths(channel);
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
+		schema_fetch_destroy(channel->bindings[i].fetch);
 		free(channel->bindings[i].series);
 		free(channel->bindings[i].methods);
 		free(channel->bindings[i].groups);
@@ -406,7 +410,10 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	if (binding_methods(b, schema, service) != 0)
 		return -ENOMEM;
 	b->series = calloc(methods + 1, sizeof(struct stats_series *));
-	if (b->series == NULL) {
+	b->fetch = schema_fetch_create(channel, i);
+	if (b->series == NULL || b->fetch == NULL) {
+		schema_fetch_destroy(b->fetch);
+		free(b->series);
 		free(b->methods);
 		return -ENOMEM;
 	}

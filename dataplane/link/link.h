@@ -80,6 +80,7 @@ struct path_binding {
 	uint8_t state;	   // enum service_state
 	bool image;	   // the peer's instances take images of our hash
 	uint32_t service;
+	struct phx_hash128 hash; // that the peer announced, zeroes = none
 };
 
 enum path_state { PATH_OPENING, PATH_OPEN, PATH_REFUSED, PATH_LOST };
@@ -118,6 +119,7 @@ struct channel_binding {
 	uint32_t method_count;
 	uint64_t *methods; // malloc: service_method_id(), little-endian, for SUBSCRIBE
 	struct phx_hash128 hash;
+	struct schema_fetch *fetch;   // owned
 	struct stats_series **series; // of each method, the frontend's
 	struct phx_list pending;      // struct call.node: waiting for service or credit
 };

@@ -50,6 +50,13 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	return (int)channel->bindings++;
 }
 
+struct chain_trust *channel_trust(const struct channel *channel, uint16_t binding)
+{
+	(void)channel;
+	(void)binding;
+	return NULL;
+}
+
 const struct phx_method *channel_method(const struct channel *channel, uint16_t binding,
 	uint16_t method, const struct phx_schema **out_schema, const char **out_service,
 	struct stats_series ***out_series)

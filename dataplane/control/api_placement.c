@@ -3,6 +3,7 @@
 // session's load is the time its worker spends polling it. Works with frontend/attach_move.c.
 #include "dataplane/control/api.h"
 
+#include "dataplane/frontend/attach_place.h"
 #include "dataplane/frontend/session.h"
 #include "lib/base/clock.h"
 
@@ -35,10 +36,12 @@ static void add_row(void *arg, const struct attach_info *info)
 	if (info->session == NULL)
 		return;
 	(void)json_array_append_new(list->rows,
-		json_pack("{s:o, s:o, s:i, s:i, s:b, s:I}", "app", api_id_json("app", info->id),
-			"name", api_text(info->name[0] != '\0' ? info->name : info->claim),
-			"worker", (int)info->worker, "lcore", (int)worker->lcore, "pinned",
-			worker->pinned, "busy_ns_total", (json_int_t)busy_of(info)));
+		json_pack("{s:o, s:o, s:i, s:i, s:b, s:s, s:b, s:I}", "app",
+			api_id_json("app", info->id), "name",
+			api_text(info->name[0] != '\0' ? info->name : info->claim), "worker",
+			(int)info->worker, "lcore", (int)worker->lcore, "pinned", worker->pinned,
+			"placement", place_mode_name(info->placement), "fixed", info->fixed,
+			"busy_ns_total", (json_int_t)busy_of(info)));
 }
 
 void api_placement_list(void *arg, struct phx_ctl_call *call)
@@ -163,6 +166,8 @@ struct load {
 	uint64_t app;
 	unsigned worker, to;
 	uint64_t before_ns, load_ns;
+	bool fixed;	// stays: a rule names its worker
+	bool dedicated; // stays, and has the worker for itself
 };
 
 struct rebalance {
@@ -198,6 +203,8 @@ static void load_begin(void *arg, const struct attach_info *info)
 		.worker = info->worker,
 		.to = info->worker,
 		.before_ns = busy_of(info),
+		.fixed = info->fixed,
+		.dedicated = info->placement == RULES_DEDICATED,
 	};
 }
 
@@ -218,19 +225,46 @@ static void sums(const struct rebalance *r, uint64_t sum[PHX_LIMIT_WORKERS_MAX])
 		sum[r->loads[i].to] += r->loads[i].load_ns;
 }
 
+static bool is_dedicated(const struct rebalance *r, unsigned worker)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->loads[i].dedicated && r->loads[i].worker == worker)
+			return true;
+	}
+	return false;
+}
+
+// Of the workers that nobody has for himself.
 static uint64_t extremes(const struct rebalance *r, unsigned *out_most, unsigned *out_least)
 {
 	uint64_t sum[PHX_LIMIT_WORKERS_MAX];
+	bool any = false;
 
 	sums(r, sum);
 	*out_most = *out_least = 0;
-	for (unsigned w = 1; w < r->api->config.worker_count; w++) {
-		if (sum[w] > sum[*out_most])
+	for (unsigned w = 0; w < r->api->config.worker_count; w++) {
+		if (is_dedicated(r, w))
+			continue;
+		if (!any || sum[w] > sum[*out_most])
 			*out_most = w;
-		if (sum[w] < sum[*out_least])
+		if (!any || sum[w] < sum[*out_least])
 			*out_least = w;
+		any = true;
 	}
 	return sum[*out_most] - sum[*out_least];
+}
+
+// Who came to a worker before somebody else got it for himself leaves it.
+static void plan_leave(struct rebalance *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		struct load *l = &r->loads[i];
+		unsigned most, least;
+
+		(void)extremes(r, &most, &least);
+		if (!l->fixed && !l->dedicated && is_dedicated(r, l->worker))
+			l->to = least; // the same one when there is no other
+	}
 }
 
 // Greedy: from the most to the least loaded worker goes the session that narrows the gap most, as
@@ -241,6 +275,8 @@ static void plan(struct rebalance *r)
 	uint64_t gap = extremes(r, &most, &least);
 
 	r->spread_before = gap;
+	plan_leave(r);
+	gap = extremes(r, &most, &least);
 	for (size_t moves = 0; moves < r->count; moves++) {
 		struct load *best = NULL;
 		uint64_t best_gap = gap - gap / 10;
@@ -249,7 +285,7 @@ static void plan(struct rebalance *r)
 			struct load *l = &r->loads[i];
 			uint64_t twice = 2 * l->load_ns, left;
 
-			if (l->to != most || l->load_ns == 0)
+			if (l->to != most || l->load_ns == 0 || l->fixed || l->dedicated)
 				continue;
 			left = twice > gap ? twice - gap : gap - twice;
 			if (left < best_gap) {

@@ -3,7 +3,7 @@
 // reads. Version 1:
 //   {"version":1,"generation":"7",
 //    "attach":[{"name":"web","action":"allow","uid":1000,"gid":100,"app":"web",
-//               "labels":{"tier":"front"}}],
+//               "placement":"dedicated","labels":{"tier":"front"}}],
 //    "register":[{"name":"pay","action":"owner","service":"pay.*","group":"*","uid":1000}],
 //    "listeners":[{"name":"web","transport":"tcp","address":"127.0.0.1:5000",
 //                  "peers":["rack1"]}],
@@ -33,6 +33,13 @@ enum phx_ctl_action_kind {
 	PHX_CTL_OWNER, // register only: the uid that registered the name first
 };
 
+enum phx_ctl_placement {
+	PHX_CTL_SHARED,
+	PHX_CTL_SPREAD,
+	PHX_CTL_PACKED,
+	PHX_CTL_DEDICATED,
+};
+
 struct phx_ctl_label {
 	const char *key;
 	const char *value;
@@ -44,6 +51,8 @@ struct phx_ctl_attach_rule {
 	uint32_t uid;	 // or PHX_CTL_ID_ANY
 	uint32_t gid;	 // or PHX_CTL_ID_ANY
 	const char *app; // name for the application, NULL: none
+	enum phx_ctl_placement placement;
+	int worker; // index, -1: by placement
 	const struct phx_ctl_label *labels;
 	size_t label_count;
 };

@@ -11,9 +11,11 @@ const struct phx_ctl_method phx_ctl_methods_placement[] = {
 		.params = PHX_CTL_PARAMS(),
 		.list_key = "placements",
 		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"}, {"worker", "WORKER"},
-			{"lcore", "LCORE"}, {"pinned", "PINNED"}, {"busy_ns_total", "BUSY_NS"}),
-		.result = "placements: [{app, name, worker, lcore, pinned, busy_ns_total}], "
-			  "generation, next",
+			{"lcore", "LCORE"}, {"pinned", "PINNED"}, {"placement", "PLACEMENT"},
+			{"fixed", "FIXED"}, {"busy_ns_total", "BUSY_NS"}),
+		.result = "placements: [{app, name, worker, lcore, pinned: its thread runs on one "
+			  "CPU, placement: shared, spread, packed or dedicated, fixed: a rule "
+			  "names the worker, busy_ns_total}], generation, next",
 		.example = "placement list",
 	},
 	{

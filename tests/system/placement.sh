@@ -123,3 +123,60 @@ unset 'pid[client]'
 n=$(jq .calls "$scratch/client.log")
 [ "$n" -gt 1000 ] && [ $moves -ge 6 ] || fail "only $n calls, $moves moves"
 echo "$moves moves under $n calls, longest pause $worst us, no call failed"
+for n in client server cpf dpf cp dp; do
+	[ -z "${pid[$n]:-}" ] || stop $n
+done
+
+echo "rules say where sessions go"
+start dp "$build/dataplane/phoenix-dataplane" --rundir "$dir" --workers 3
+start cp "$build/controlplane/phoenix-controlplane" --rundir "$dir"
+wait_for 10 answers
+rule() { cli app rule_set local action allow "$@" >"$scratch/out" || fail "$(cat "$scratch/out")"; }
+# A server that stays, in the name of the rule as it is now.
+join() {
+	start "$1" "$build/tests/bench/phoenix-bench" server "$1" --rundir "$dir" --name "$1"
+	wait_for 10 grep -q ready "$scratch/$1.log"
+}
+# NAME WORKER PLACEMENT FIXED
+expect_at() {
+	local got
+	got=$(cli placement list | jq -r --arg a "$(app_of "$1")" \
+		'.[] | select(.app == $a) | "\(.worker) \(.placement) \(.fixed)"')
+	[ "$got" = "$2 $3 $4" ] || fail "$1 is on $got, not on $2 $3 $4"
+}
+rule app packs placement packed
+join p1
+join p2
+expect_at p1 0 packed false
+expect_at p2 0 packed false
+rule app alone placement dedicated
+join d1
+expect_at d1 1 dedicated false
+rule app many placement shared
+join s1
+join s2
+expect_at s1 2 shared false
+expect_at s2 2 shared false # worker 0 has two, worker 1 belongs to another
+rule app many placement spread
+join s3
+expect_at s3 0 spread false # its like is on worker 2
+rule app nailed worker 2
+join w2
+expect_at w2 2 shared true
+rule app alone placement dedicated
+join d2
+expect_at d2 0 dedicated false
+rule app alone placement dedicated
+join d3
+expect_at d3 2 shared false # the last shared one stays shared
+grep -q "rule local cannot be followed with 3 workers" "$scratch/dp.log" || fail "no warning"
+rule app lost worker 60
+join w60
+expect_at w60 2 shared false
+out=$(cli placement rebalance window_ms 50)
+for n in p1 p2 s3; do
+	expect_at $n 2 "$(cli placement list | jq -r --arg a "$(app_of $n)" '.[] | select(.app == $a) | .placement')" false
+done
+expect_at d2 0 dedicated false
+expect_at w2 2 shared true
+echo "who stood on a worker that another got for itself has left it: $(jq -c '[.moves[].app]' <<<"$out")"

@@ -15,7 +15,8 @@
 	"{\"peers\":[{\"network\":\"10.0.0.0/24\",\"name\":\"rack2\"},"                            \
 	"{\"name\":\"rack1\",\"network\":\"::1\"}],"                                               \
 	"\"version\":1,\"generation\":\"18446744073709551615\","                                   \
-	"\"attach\":[{\"labels\":{\"z\":\"1\",\"a\":\"2\"},\"app\":\"web\",\"uid\":1000,"          \
+	"\"attach\":[{\"worker\":3,\"labels\":{\"z\":\"1\",\"a\":\"2\"},"                          \
+	"\"placement\":\"packed\",\"app\":\"web\",\"uid\":1000,"                                   \
 	"\"action\":\"allow\",\"name\":\"web\"},{\"name\":\"rest\",\"action\":\"deny\"}],"         \
 	"\"register\":[{\"name\":\"pay\",\"action\":\"owner\",\"service\":\"pay.*\"},"             \
 	"{\"name\":\"all\",\"action\":\"allow\",\"group\":\"blue\",\"gid\":5}],"                   \
@@ -26,6 +27,7 @@
 #define CANONICAL                                                                                  \
 	"{\"version\":1,\"generation\":\"18446744073709551615\","                                  \
 	"\"attach\":[{\"name\":\"web\",\"action\":\"allow\",\"uid\":1000,\"app\":\"web\","         \
+	"\"placement\":\"packed\",\"worker\":3,"                                                   \
 	"\"labels\":{\"a\":\"2\",\"z\":\"1\"}},{\"name\":\"rest\",\"action\":\"deny\"}],"          \
 	"\"register\":[{\"name\":\"pay\",\"action\":\"owner\",\"service\":\"pay.*\"},"             \
 	"{\"name\":\"all\",\"action\":\"allow\",\"group\":\"blue\",\"gid\":5}],"                   \
@@ -91,7 +93,11 @@ static void parse_fills_the_structures(void **state)
 	assert_int_equal(d->attach[0].label_count, 2);
 	assert_string_equal(d->attach[0].labels[0].key, "a");
 	assert_string_equal(d->attach[0].labels[0].value, "2");
+	assert_int_equal(d->attach[0].placement, PHX_CTL_PACKED);
+	assert_int_equal(d->attach[0].worker, 3);
 	assert_null(d->attach[1].app);
+	assert_int_equal(d->attach[1].placement, PHX_CTL_SHARED);
+	assert_int_equal(d->attach[1].worker, -1);
 	assert_int_equal(d->register_count, 2);
 	assert_int_equal(d->registers[0].action, PHX_CTL_OWNER);
 	assert_string_equal(d->registers[0].group, "*");
@@ -115,6 +121,12 @@ static void parse_bad_documents_are_refused_with_the_field(void **state)
 	expect_refused("{\"version\":1,\"generation\":\"1\",\"attach\":[{\"name\":\"a\","
 		       "\"action\":\"owner\"}]}",
 		"document.attach[0].action");
+	expect_refused("{\"version\":1,\"attach\":[{\"name\":\"a\",\"action\":\"allow\","
+		       "\"placement\":\"anywhere\"}]}",
+		"document.attach[0].placement");
+	expect_refused("{\"version\":1,\"attach\":[{\"name\":\"a\",\"action\":\"allow\","
+		       "\"worker\":64}]}",
+		"document.attach[0].worker");
 	expect_refused(
 		"{\"version\":1,\"generation\":\"1\",\"attach\":["
 		"{\"name\":\"a\",\"action\":\"allow\"},{\"name\":\"a\",\"action\":\"deny\"}]}",

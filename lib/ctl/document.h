@@ -132,6 +132,11 @@ void phx_ctl_document_destroy(struct phx_ctl_document *d);
 // line and column).
 int phx_ctl_document_read(const char *path, json_t **out_json, struct phx_ctl_error *e);
 
+// Does the document (borrowed) fit into one request and, indented as it is kept, into one file?
+// Some room is left for what stands around it. 0; -EINVAL with e set to RESOURCE_EXHAUSTED, its
+// limit (JSON_IN_BYTES, JSON_VALUES) and a hint; -ENOMEM with e set.
+int phx_ctl_document_fits(json_t *json, struct phx_ctl_error *e);
+
 // The canonical text, one line and a newline: sections and members in fixed order,
 // listeners and peers by name, nothing that is empty. Parsing and printing it again gives
 // the same bytes. malloc()ed, caller frees; NULL when out of memory.

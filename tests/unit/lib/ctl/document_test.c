@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -247,6 +248,53 @@ static void defaults_are_valid_documents(void **state)
 	}
 }
 
+// `count` attach rules with `labels` labels each, whose keys begin with `name` bytes.
+static json_t *document_of_rules(size_t count, size_t labels, size_t name)
+{
+	json_t *rules = json_array(), *map = json_object();
+	char text[256];
+
+	assert_true(name < sizeof(text));
+	memset(text, 'x', name);
+	for (size_t i = 0; i < labels; i++) {
+		(void)snprintf(text + name, sizeof(text) - name, "%zu", i);
+		assert_int_equal(json_object_set_new(map, text, json_string("y")), 0);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(
+			json_array_append_new(
+				rules, json_pack("{s:o, s:s, s:O}", "name", json_sprintf("r%zu", i),
+					       "action", "allow", "labels", map)),
+			0);
+	json_decref(map);
+	return json_pack("{s:i, s:o}", "version", 1, "attach", rules);
+}
+
+static void expect_exhausted(json_t *json, const char *limit)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	assert_int_equal(phx_ctl_document_fits(json, &e), -EINVAL);
+	assert_int_equal(e.code, PHX_RESOURCE_EXHAUSTED);
+	assert_string_equal(json_string_value(json_object_get(e.data, "limit")), limit);
+	assert_non_null(json_object_get(e.data, "hint"));
+	phx_ctl_error_fini(&e);
+	json_decref(json);
+}
+
+static void documents_that_no_request_could_carry_do_not_fit(void **state)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	json_t *json = document_of_rules(512, 16, 32);
+
+	(void)state;
+	assert_int_equal(phx_ctl_document_fits(json, &e), 0);
+	json_decref(json);
+	// Each rule: itself, three members, their values, and two for each label.
+	expect_exhausted(document_of_rules(1024, 30, 2), "JSON_VALUES");
+	expect_exhausted(document_of_rules(1024, 16, 64), "JSON_IN_BYTES");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -258,6 +306,7 @@ int main(void)
 		cmocka_unit_test(find_first_match_decides_and_none_denies),
 		cmocka_unit_test(listener_without_peers_admits_loopback_only),
 		cmocka_unit_test(defaults_are_valid_documents),
+		cmocka_unit_test(documents_that_no_request_could_carry_do_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,6 +49,23 @@ static void add_dataplane(json_t *dataplane, json_t *warnings, json_t *said)
 		(void)json_array_extend(warnings, json_object_get(said, "warnings"));
 }
 
+// Why the dataplane does not have the rules in force.
+static void warn_of_step(json_t *warnings, const struct reconcile_status *s)
+{
+	const char *text = s->error[0] != '\0' ? s->error : "the rules are being pushed";
+
+	if (s->push_failed)
+		warn(warnings, "push_failed", text,
+			"it goes on with the rules it has, and is asked again more and more "
+			"rarely");
+	else if (s->up)
+		warn(warnings, "out_of_step", text,
+			"rules take effect when the dataplane has them");
+	else
+		warn(warnings, "dataplane_down", text,
+			"start phoenix-dataplane in the same run directory");
+}
+
 static void status_reply(struct control *c, struct phx_ctl_call *call, json_t *said,
 	const struct phx_ctl_error *silence)
 {
@@ -60,10 +77,7 @@ static void status_reply(struct control *c, struct phx_ctl_call *call, json_t *s
 		json_pack("{s:b, s:s, s:o, s:I}", "up", s.up, "instance", s.instance, "generation",
 			generation_text(s.generation), "pushes_total", (json_int_t)s.pushes_total);
 	if (!s.synced)
-		warn(warnings, s.up ? "out_of_step" : "dataplane_down",
-			s.error[0] != '\0' ? s.error : "the rules are being pushed",
-			s.up ? "rules take effect when the dataplane has them"
-			     : "start phoenix-dataplane in the same run directory");
+		warn_of_step(warnings, &s);
 	// An older dataplane does not have the method: that is no warning.
 	if (silence != NULL && silence->code == PHX_DEADLINE_EXCEEDED)
 		warn(warnings, "dataplane_slow", "the dataplane does not tell its status in time",

@@ -28,6 +28,7 @@ struct reconcile {
 	bool busy;	 // a rules.get or rules.push is under way
 	uint64_t pushed; // generation in the push that is under way
 	bool synced, resynced;
+	bool push_failed; // error is why the dataplane does not take what is pushed
 	uint64_t generation;
 	uint64_t pushes_total;
 	char instance[64];
@@ -48,6 +49,7 @@ static void note_error(struct reconcile *r, const char *text)
 	if (strcmp(r->error, text) != 0)
 		phx_log_warn("reconcile", "dataplane is not in step: %s", text);
 	(void)snprintf(r->error, sizeof(r->error), "%s", text);
+	r->push_failed = false;
 	r->synced = false;
 }
 
@@ -60,7 +62,20 @@ static void note_synced(struct reconcile *r, uint64_t generation)
 	r->synced = true;
 	r->resynced = true;
 	r->error[0] = '\0';
+	r->push_failed = false;
 	r->backoff_ns = BACKOFF_MIN_NS;
+}
+
+// Stays the reason until a push succeeds or the dataplane cannot be reached any more, also when
+// the connection is lost over it.
+static void note_push_error(struct reconcile *r, const char *why)
+{
+	char text[PHX_CTL_ERROR_TEXT];
+
+	(void)snprintf(text, sizeof(text), "the push of generation %llu failed: %.200s",
+		(unsigned long long)r->pushed, why);
+	note_error(r, text);
+	r->push_failed = true;
 }
 
 static void push_done(void *arg, json_t *result, const struct phx_ctl_error *e)
@@ -69,7 +84,7 @@ static void push_done(void *arg, json_t *result, const struct phx_ctl_error *e)
 
 	r->busy = false;
 	if (result == NULL) {
-		note_error(r, e->text);
+		note_push_error(r, e->text);
 		retry_later(r);
 		return;
 	}
@@ -92,7 +107,7 @@ static void push(struct reconcile *r)
 	if (params == NULL || phx_ctl_client_send(r->client, "rules.push", params, TIMEOUT_NS,
 				      push_done, r) != 0) {
 		r->busy = false;
-		note_error(r, "the push cannot be sent");
+		note_push_error(r, "it cannot be sent");
 		retry_later(r);
 	}
 	json_decref(params);
@@ -173,6 +188,7 @@ static void hang_up(struct reconcile *r)
 static void client_ready(void *arg)
 {
 	struct reconcile *r = arg;
+	bool synced = r->synced; // before the loss ends what is under way
 	int rc = phx_ctl_client_process(r->client);
 
 	if (rc == 0)
@@ -181,8 +197,11 @@ static void client_ready(void *arg)
 	phx_log_warn("reconcile", "dataplane is gone: %s", strerror(-rc));
 	events_add(r->events, "dataplane.down", "dataplane",
 		json_pack("{s:s}", "text", strerror(-rc)));
-	(void)snprintf(r->error, sizeof(r->error), "the dataplane is down");
-	r->backoff_ns = BACKOFF_MIN_NS;
+	if (!r->push_failed)
+		(void)snprintf(r->error, sizeof(r->error), "the dataplane is down");
+	// One that never came in step is not dialled more often for that.
+	if (synced)
+		r->backoff_ns = BACKOFF_MIN_NS;
 	retry_later(r);
 }
 
@@ -292,6 +311,7 @@ void reconcile_status(const struct reconcile *r, struct reconcile_status *out_st
 		.up = r->client != NULL,
 		.synced = r->synced,
 		.resynced = r->resynced,
+		.push_failed = r->push_failed,
 		.generation = r->generation,
 		.pushes_total = r->pushes_total,
 		.instance = r->instance,

@@ -14,6 +14,7 @@ struct reconcile_status {
 	bool up;	     // connected
 	bool synced;	     // the dataplane has the current document
 	bool resynced;	     // it had it once since this control plane started
+	bool push_failed;    // it does not take the document: error says why
 	uint64_t generation; // of the dataplane, as far as known
 	uint64_t pushes_total;
 	const char *instance; // of the dataplane, "" when unknown

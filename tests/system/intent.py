@@ -1,16 +1,57 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Intent and the dataplane: how large it may become.
+"""Intent and the dataplane: how large it may become, and a dataplane that does not take it.
 
 usage: intent.py BUILD
 """
 
+import json
 import os
+import socket
 import sys
+import threading
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rpc  # noqa: E402
+
+
+class Refuser:
+    """A dataplane that has no rules, and hangs up whenever it is given some."""
+
+    def __init__(self, path):
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen()
+        self.pushed_at = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            one, _ = self.server.accept()
+            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
+
+    def serve(self, one):
+        with one, one.makefile("rb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                answer = {"jsonrpc": "2.0", "id": request["id"]}
+                if request["method"] == "rules.push":
+                    self.pushed_at.append(time.monotonic())
+                    # What a server says that has lost its place in the stream.
+                    answer["id"] = None
+                    answer["error"] = {"code": 8, "message": "too large for me"}
+                elif request["method"] == "rules.get":
+                    answer["result"] = {"generation": None, "instance": "refuser"}
+                else:
+                    answer["error"] = {"code": -32601, "message": "not here"}
+                try:
+                    one.sendall(json.dumps(answer).encode() + b"\n")
+                except OSError:
+                    return
+                if request["method"] == "rules.push":
+                    return
 
 
 def size(bed, run, c):
@@ -52,6 +93,19 @@ def size(bed, run, c):
     assert "bytes" in c.call("config.validate", config=config)["errors"][0]["text"]
 
 
+def refusal(c, dataplane):
+    print("- a push that is refused: the reason stays, and the tries become rare")
+    rpc.wait_for("pushes", lambda: len(dataplane.pushed_at) >= 5)
+    gaps = [b - a for a, b in zip(dataplane.pushed_at, dataplane.pushed_at[1:])]
+    # 50 ms, doubled each time; a late process only makes them longer.
+    assert gaps[3] > 0.35, gaps
+    # Whether it is connected at this moment or not.
+    status = c.call("system.status")
+    warning = status["warnings"][0]
+    assert status["state"] == "degraded" and warning["id"] == "push_failed", status
+    assert "too large for me" in warning["text"], warning
+
+
 def main():
     with rpc.Bed(sys.argv[1]) as bed:
         run = bed.path("run")
@@ -61,7 +115,18 @@ def main():
         c = bed.connect(os.path.join(run, "control.sock"))
         rpc.wait_for("rules", lambda: c.call("system.status")["state"] == "running")
         size(bed, run, c)
+        bed.stop("dataplane")
         c.close()
+        bed.stop("controlplane")
+
+        run = bed.path("other")
+        os.mkdir(run)
+        dataplane = Refuser(os.path.join(run, "dataplane.sock"))
+        bed.start("other", "controlplane/phoenix-controlplane", "--rundir", run)
+        c = bed.connect(os.path.join(run, "control.sock"))
+        refusal(c, dataplane)
+        c.close()
+        assert bed.stop("other") == 0
     print("passed")
 
 

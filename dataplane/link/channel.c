@@ -135,6 +135,8 @@ static int admit_failure(
 		(void)snprintf(out->text, sizeof(out->text), "%s",
 			(channel->stopped & CHANNEL_STOPPED_ADMIN) != 0
 				? "the operator has closed the channel"
+			: (channel->stopped & CHANNEL_STOPPED_DRAIN) != 0
+				? "the operator is closing the channel"
 				: "the host is being taken out of service");
 		failure_set(out, PHX_UNAVAILABLE, PHX_REASON_ADMIN);
 		return -ESHUTDOWN;
@@ -322,6 +324,7 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	channel->stopped = link_table(config->worker)->stopped ? CHANNEL_STOPPED_HOST : 0;
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);
+	timer_init(&channel->drain);
 	phx_list_add_tail(&peer->channels, &channel->node);
 	if (channel_open_paths(channel) != 0) {
 		channel_destroy(channel, NULL);
@@ -335,6 +338,7 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 {
 	(void)status; // the frontend has aborted every call of the channel
 	phx_list_del(&channel->node);
+	timer_stop(&channel->worker->timers, &channel->drain);
 	channel_close_paths(channel);
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		schema_fetch_destroy(channel->bindings[i].fetch);

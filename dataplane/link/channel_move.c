@@ -40,6 +40,7 @@ void channel_each_pending(
 void channel_leave(struct channel *channel)
 {
 	phx_list_del(&channel->node);
+	timer_stop(&channel->worker->timers, &channel->drain);
 	channel_close_paths(channel);
 	// Series belong to the worker's table.
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
@@ -60,5 +61,7 @@ int channel_join(struct channel *channel, struct worker *worker)
 	if (peer == NULL)
 		return -ENOMEM;
 	phx_list_add_tail(&peer->channels, &channel->node);
+	if ((channel->stopped & CHANNEL_STOPPED_DRAIN) != 0)
+		channel_drain(channel); // its timer was the other worker's
 	return channel_open_paths(channel);
 }

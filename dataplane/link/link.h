@@ -28,6 +28,9 @@
 #define LINK_ORPHANS_MAX       8192u
 #define LINK_SUBSCRIPTIONS_MAX (UINT64_C(256) << 20) // bytes; one link a sixteenth at most
 #define LINK_ORPHAN_NS	       UINT64_C(2000000000)  // a lost channel's history is kept this long
+// A drain ends by itself when nobody has asked for so long: whoever closes asks every 20 ms, and
+// waits up to 2 s for an answer.
+#define LINK_DRAIN_NS UINT64_C(3000000000)
 
 struct link {
 	struct phx_list node; // of the table's links
@@ -41,7 +44,8 @@ struct link {
 	bool local;		// contents need no validation
 	bool client;		// this end dialled: it carries paths
 	bool down;
-	bool draining; // the operator closes it: it takes no new calls
+	bool draining;	    // the operator closes it: it takes no new calls
+	struct timer drain; // while it is
 	uint32_t pings_missed;
 	uint32_t inflight;    // sent calls of all paths
 	uint32_t quiet_ticks; // keep-alive intervals since the peer was heard of
@@ -126,6 +130,7 @@ struct channel_binding {
 
 #define CHANNEL_STOPPED_ADMIN 1u // the operator has closed it
 #define CHANNEL_STOPPED_HOST  2u // the host is being drained
+#define CHANNEL_STOPPED_DRAIN 4u // the operator is closing it
 struct channel {
 	struct phx_list node; // of the peer's channels
 	struct session *session;
@@ -141,6 +146,7 @@ struct channel {
 	uint32_t binding_count, binding_size;
 	bool closing;
 	uint8_t stopped;		   // CHANNEL_STOPPED_*: new calls are refused
+	struct timer drain;		   // while CHANNEL_STOPPED_DRAIN is set
 	bool frozen;			   // its session is about to move: calls wait
 	_Atomic uint64_t calls, bytes_out; // [worker>ctl]
 };
@@ -254,6 +260,10 @@ void link_services_changed(struct worker *worker);
 // why is a CHANNEL_STOPPED bit. New calls and those that wait end UNAVAILABLE(ADMIN).
 void channel_stop(struct channel *channel, unsigned why);
 void channel_resume(struct channel *channel, unsigned why);
+// No new calls for LINK_DRAIN_NS from now on; asked again before, for longer. Whoever asks may die
+// without a word: then the channel or link goes on as it was.
+void channel_drain(struct channel *channel);
+void link_drain(struct link *link);
 // All channels, those to come too.
 void link_stop_channels(struct worker *worker, bool stop);
 // NULL: not of this worker.

@@ -84,6 +84,8 @@ def channels(a, port):
     assert over["kind"] == "channel.close" and over["ended_at"] >= over["started_at"]
     assert a.c.call("job.get", job=job["job"]) == over
     assert over in a.rows("job.list", "jobs")
+    assert [r["state"] for r in a.rows("channel.list", "channels")
+            if r["channel"] == row["channel"]] == ["closed"]
     # New calls are refused with the reason; the application itself is left alone.
     rows = rpc.wait_for("refusals", lambda: [
         r for r in a.rows("stats.get", "series") if r["status"] == "UNAVAILABLE"])
@@ -115,6 +117,35 @@ def links(a, port):
     assert failed["state"] == "failed", failed
     reset = a.c.call("link.close", link=names[0], mode="reset", wait=True)
     assert reset["state"] in ("done", "failed"), reset  # it may have gone with its channels
+
+
+def abandoned(a, port):
+    print("- a drain that nobody goes on with ends by itself")
+    a.bench("load4", "client", f"tcp://127.0.0.1:{port}/g", "-z", "60", "-c", "4", "--json")
+
+    def row(method, key, **want):
+        return [r for r in a.rows(method, key)
+                if all(r.get(k) == v for k, v in want.items())]
+
+    link = rpc.wait_for("a link", lambda: [
+        r for r in row("link.list", "links", state="up", direction="dialled")
+        if r["calls_out_total"] > 100])[0]["link"]
+    channel = rpc.wait_for("a channel", lambda: [
+        r for r in row("channel.list", "channels", state="open")
+        if r["calls_total"] > 100])[0]["channel"]
+    # What a control plane does, which then dies.
+    plane = rpc.Client(os.path.join(a.run, "dataplane.sock"))
+    plane.call("flow.link", link=link, act="drain")
+    assert row("link.list", "links", link=link, state="draining"), a.rows("link.list", "links")
+    plane.call("flow.channel", channel=channel, act="drain")
+    plane.close()
+    assert row("channel.list", "channels", channel=channel, state="draining")
+    rpc.wait_for("the link", lambda: row("link.list", "links", link=link, state="up"))
+    calls = rpc.wait_for("the channel", lambda: row(
+        "channel.list", "channels", channel=channel, state="open"))[0]["calls_total"]
+    rpc.wait_for("calls", lambda: row("channel.list", "channels", channel=channel)[0][
+        "calls_total"] > calls + 100)
+    a.bed.stop("load4", rpc.signal.SIGKILL)
 
 
 def drain(a, b, port):
@@ -156,6 +187,7 @@ def main():
         rpc.wait_for("server", lambda: "ready" in bed.log("server"))
         channels(a, port)
         links(a, port)
+        abandoned(a, port)
         drain(a, b, port)
         assert server.poll() is None
         shutdown(a, b)

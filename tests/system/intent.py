@@ -5,11 +5,8 @@
 usage: intent.py BUILD
 """
 
-import json
 import os
-import socket
 import sys
-import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -21,37 +18,15 @@ class Refuser:
     """A dataplane that has no rules, and hangs up whenever it is given some."""
 
     def __init__(self, path):
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(path)
-        self.server.listen()
         self.pushed_at = []
-        threading.Thread(target=self.accept, daemon=True).start()
+        rpc.FakeDataplane(path, self.answer)
 
-    def accept(self):
-        while True:
-            one, _ = self.server.accept()
-            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
-
-    def serve(self, one):
-        with one, one.makefile("rb") as lines:
-            for line in lines:
-                request = json.loads(line)
-                answer = {"jsonrpc": "2.0", "id": request["id"]}
-                if request["method"] == "rules.push":
-                    self.pushed_at.append(time.monotonic())
-                    # What a server says that has lost its place in the stream.
-                    answer["id"] = None
-                    answer["error"] = {"code": 8, "message": "too large for me"}
-                elif request["method"] == "rules.get":
-                    answer["result"] = {"generation": None, "instance": "refuser"}
-                else:
-                    answer["error"] = {"code": -32601, "message": "not here"}
-                try:
-                    one.sendall(json.dumps(answer).encode() + b"\n")
-                except OSError:
-                    return
-                if request["method"] == "rules.push":
-                    return
+    def answer(self, method, _):
+        if method != "rules.push":
+            return None
+        self.pushed_at.append(time.monotonic())
+        # What a server says that has lost its place in the stream.
+        return {"error": {"code": 8, "message": "too large for me"}, "hang_up": True}
 
 
 def size(bed, run, c):

@@ -45,8 +45,9 @@ const char options_help[] =
 	"  -V, --version\n"
 	"\n"
 	"exit codes: 0 done, 1 local failure, 2 usage (nothing was sent), 3 cannot connect,\n"
-	"4 no answer in time, 64+N the server answered status N (69 not found, 71 permission,\n"
-	"78 dataplane unavailable), 130 interrupted\n";
+	"4 no answer in time, 5 the job that was waited for has failed, 64+N the server answered\n"
+	"status N (67 invalid argument, also what config validate finds, 69 not found,\n"
+	"71 permission, 78 dataplane unavailable), 130 interrupted\n";
 
 enum { OPT_RUNDIR = 256, OPT_DUMP, OPT_COMPLETE };
 

@@ -62,6 +62,8 @@ enum phx_ctl_flag {
 	PHX_CTL_FORWARD = 1 << 3, // answered by the dataplane; the control plane passes it on
 	PHX_CTL_PRIVATE = 1 << 4, // dataplane.sock only: not shown to operators
 	PHX_CTL_STREAM = 1 << 5,  // concerns notifications on the connection of the request
+	PHX_CTL_JOB = 1 << 6,	  // the result is a job; one that has failed is a failure
+	PHX_CTL_FAULTS = 1 << 7,  // the rows are what is wrong; if there are any, it is a failure
 };
 
 struct phx_ctl_method {

@@ -54,7 +54,7 @@ const struct phx_ctl_method phx_ctl_methods_channel[] = {
 	{
 		.name = "channel.close",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "take a channel from its application: its calls end",
 		.params = PHX_CTL_PARAMS({.name = "channel",
 						 .type = PHX_CTL_GLOB,

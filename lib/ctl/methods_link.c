@@ -61,7 +61,7 @@ const struct phx_ctl_method phx_ctl_methods_link[] = {
 	{
 		.name = "link.close",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "end a link; a peer that has channels is dialled again",
 		.params = PHX_CTL_PARAMS({.name = "link",
 						 .type = PHX_CTL_GLOB,

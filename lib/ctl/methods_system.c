@@ -32,7 +32,7 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 	{
 		.name = "system.drain",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "take this host out of service: no new application, no new call",
 		.params = PHX_CTL_PARAMS({.name = "resume",
 						 .type = PHX_CTL_BOOL,
@@ -47,7 +47,7 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 	{
 		.name = "system.shutdown",
 		.role = PHX_CTL_ADM,
-		.flags = PHX_CTL_ACTION | PHX_CTL_STARTUP,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB | PHX_CTL_STARTUP,
 		.summary = "end the dataplane, then the control plane",
 		.params = PHX_CTL_PARAMS({.name = "mode",
 						 .type = PHX_CTL_ENUM,

@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Jobs whose steps fail, or whose object goes away by itself, and what the shell makes of them.
+
+usage: jobs.py BUILD
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rpc  # noqa: E402
+
+NOT_FOUND = {"code": 5, "message": "no link named 'link-1'", "data": {
+    "status": "NOT_FOUND", "field": "link", "value": "link-1", "candidates": ["link-11"],
+    "hint": "phoenix-cli link list", "retryable": False}}
+
+
+class Plane:
+    """A control plane over a dataplane whose flow.* answers are a list, the last one for ever."""
+
+    def __init__(self, bed):
+        self.bed, self.run, self.answers, self.asked = bed, bed.path("run"), [], []
+        os.mkdir(self.run)
+        rpc.FakeDataplane(os.path.join(self.run, "dataplane.sock"), self.answer)
+        bed.start("cp", "controlplane/phoenix-controlplane", "--rundir", self.run)
+        self.c = bed.connect(os.path.join(self.run, "control.sock"))
+        rpc.wait_for("rules", lambda: self.c.call("system.status")["state"] == "running")
+
+    def answer(self, method, params):
+        if not method.startswith("flow."):
+            return None
+        self.asked.append((method, params["act"]))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return dict(answer)
+
+    def cli(self, *words):
+        done = subprocess.run(
+            [os.path.join(self.bed.build, "cli/phoenix-cli"), "--rundir", self.run, *words],
+            capture_output=True, stdin=subprocess.DEVNULL, timeout=60, text=True, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+
+def failed(p):
+    print("- a job that fails: all that is known, and exit code 5 for who waits")
+    p.answers = [{"error": NOT_FOUND}]
+    job = p.c.call("link.close", link="link-1", wait=True)
+    assert job["state"] == "failed" and job["error"] == NOT_FOUND["message"], job
+    assert job["code"] == 5 and job["status"] == "NOT_FOUND", job
+    assert job["hint"] == "phoenix-cli link list" and job["candidates"] == ["link-11"], job
+    code, out, err = p.cli("link", "close", "link-1", "wait", "yes")
+    assert code == 5 and "NOT_FOUND" in err and "hint: phoenix-cli link list" in err, (code, err)
+    assert "did you mean: link-11" in err and "failed" in out, (out, err)
+    code, out, err = p.cli("-j", "job", "wait", job["job"])
+    assert code == 5 and err == "" and json.loads(out) == job, (code, out, err)
+    # Who only asks, or only begins one, has no failure.
+    assert p.cli("job", "get", job["job"])[0] == 0
+    assert p.cli("link", "close", "link-1")[0] == 0
+    p.answers = [{"object": "link-1", "inflight": 0}]
+    assert p.cli("link", "close", "link-1", "wait", "yes")[0] == 0
+
+
+def main():
+    with rpc.Bed(sys.argv[1]) as bed:
+        p = Plane(bed)
+        failed(p)
+        p.c.close()
+        assert bed.stop("cp") == 0
+    print("passed")
+
+
+if __name__ == "__main__":
+    main()

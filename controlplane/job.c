@@ -29,8 +29,9 @@ struct job {
 	const char *kind; // its method
 	struct job_plan plan;
 	enum job_state state;
-	bool closing; // the last step is under way
-	bool asked;   // an answer of the dataplane is awaited
+	bool closing;  // the last step is under way
+	bool asked;    // an answer of the dataplane is awaited
+	bool answered; // a step has found the object
 	uint64_t deadline_ns;
 	struct loop_source timer;
 	json_int_t inflight, cut;
@@ -166,11 +167,17 @@ static void stepped(void *arg, json_t *result, const struct phx_ctl_error *e)
 	j->asked = false;
 	if (j->state != JOB_RUNNING)
 		return;
+	// What was there and has gone by itself is what was wanted.
+	if (result == NULL && e->code == PHX_NOT_FOUND && j->answered && j->plan.close) {
+		end(j, NULL);
+		return;
+	}
 	// A dataplane that is told to end may not have the time to say so.
 	if (result == NULL && !(j->closing && j->plan.stop && e->code == PHX_UNAVAILABLE)) {
 		end(j, e);
 		return;
 	}
+	j->answered = true;
 	if (j->closing) {
 		end(j, NULL);
 		return;

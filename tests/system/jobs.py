@@ -20,7 +20,8 @@ NOT_FOUND = {"code": 5, "message": "no link named 'link-1'", "data": {
 
 
 class Plane:
-    """A control plane over a dataplane whose flow.* answers are a list, the last one for ever."""
+    """A control plane over a dataplane whose flow.* answers are a list, the last one for ever, or a
+    function of the act."""
 
     def __init__(self, bed):
         self.bed, self.run, self.answers, self.asked = bed, bed.path("run"), [], []
@@ -34,6 +35,8 @@ class Plane:
         if not method.startswith("flow."):
             return None
         self.asked.append((method, params["act"]))
+        if callable(self.answers):
+            return self.answers(params["act"])
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return dict(answer)
 
@@ -63,10 +66,27 @@ def failed(p):
     assert p.cli("link", "close", "link-1", "wait", "yes")[0] == 0
 
 
+def gone(p):
+    print("- what goes away by itself while it is being closed is closed")
+    missing = {"error": NOT_FOUND}
+    under_way = {"object": "link-1", "inflight": 3}
+    p.answers = [under_way, under_way, missing]
+    job = p.c.call("link.close", link="link-1", wait=True)
+    assert job["state"] == "done" and "error" not in job, job
+    # Between the last drain and the close.
+    p.answers = [{"object": "link-1", "inflight": 0}, missing]
+    assert p.c.call("link.close", link="link-1", wait=True)["state"] == "done"
+    # One that was never there.
+    p.answers = [missing]
+    for mode in ("drain", "reset"):
+        assert p.c.call("link.close", link="link-1", mode=mode, wait=True)["state"] == "failed"
+
+
 def main():
     with rpc.Bed(sys.argv[1]) as bed:
         p = Plane(bed)
         failed(p)
+        gone(p)
         p.c.close()
         assert bed.stop("cp") == 0
     print("passed")

@@ -18,10 +18,16 @@ int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 
 static void set_timeout(const struct cli *cli, struct grammar_command *c)
 {
-	if (!c->raw && c->method != NULL && (c->method->flags & PHX_CTL_FORWARD) != 0 &&
-		json_object_get(c->params, "timeout_ms") == NULL)
-		(void)json_object_set_new(
-			c->params, "timeout_ms", json_integer(session_forward_ms(&cli->session)));
+	json_int_t ms = 0;
+
+	if (c->raw || c->method == NULL || json_object_get(c->params, "timeout_ms") != NULL)
+		return;
+	if ((c->method->flags & PHX_CTL_FORWARD) != 0)
+		ms = session_forward_ms(&cli->session);
+	else if (strcmp(c->method->name, "job.wait") == 0)
+		ms = PHX_CTL_TIMEOUT_MAX_MS; // as long as any job; -t is less
+	if (ms != 0)
+		(void)json_object_set_new(c->params, "timeout_ms", json_integer(ms));
 }
 
 // The error that the job ended with, as one of the shell.

@@ -17,7 +17,6 @@
 #define WAITERS_MAX	32
 #define STEP_NS		(20 * PHX_NS_PER_MS)
 #define STEP_TIMEOUT_NS (2 * PHX_NS_PER_S)
-#define TIMEOUT_MS	10000
 
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED };
 
@@ -249,8 +248,9 @@ static struct job *job_create(struct jobs *jobs, struct phx_ctl_call *call, stru
 	(void)snprintf(j->object, sizeof(j->object), "%s", plan.object); // cut when long
 	j->started_at = phx_ctl_wall_time(0);
 	j->closing = !plan.drain;
-	j->deadline_ns = phx_clock_ns() +
-			 (uint64_t)phx_ctl_call_int(call, "timeout_ms", TIMEOUT_MS) * PHX_NS_PER_MS;
+	j->deadline_ns =
+		phx_clock_ns() +
+		(uint64_t)phx_ctl_call_int(call, "timeout_ms", PHX_CTL_JOB_MS) * PHX_NS_PER_MS;
 	phx_list_add_tail(&jobs->all, &j->node);
 	jobs->running++;
 	return j;

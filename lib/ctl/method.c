@@ -58,8 +58,8 @@ const struct phx_ctl_method *phx_ctl_method_find(const char *name)
 
 #define PARAM_TIMEOUT                                                                              \
 	{                                                                                          \
-		.name = "timeout_ms", .type = PHX_CTL_INT, .min = 1, .max = 600000, .unit = "ms",  \
-		.help = "give up after this time"                                                  \
+		.name = "timeout_ms", .type = PHX_CTL_INT, .min = 1,                               \
+		.max = PHX_CTL_TIMEOUT_MAX_MS, .unit = "ms", .help = "give up after this time"     \
 	}
 
 const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m)

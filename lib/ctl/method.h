@@ -37,6 +37,10 @@ enum phx_ctl_type {
 
 #define PHX_CTL_NAME_BYTES 64
 
+// timeout_ms: of a job when it is absent, and the largest.
+#define PHX_CTL_JOB_MS	       10000
+#define PHX_CTL_TIMEOUT_MAX_MS 600000
+
 struct phx_ctl_param {
 	const char *name; // NULL ends a list
 	enum phx_ctl_type type;

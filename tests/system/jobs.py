@@ -82,11 +82,28 @@ def gone(p):
         assert p.c.call("link.close", link="link-1", mode=mode, wait=True)["state"] == "failed"
 
 
+def patience(p):
+    print("- the shell waits as long as the job does")
+    p.answers = lambda act: {"object": "x", "inflight": 0 if act == "close" else 2}
+    long = p.c.call("link.close", link="link-1", timeout_ms=12000)["job"]
+    waiter = p.bed.start("waiter", "cli/phoenix-cli", "--rundir", p.run, "-j", "job", "wait", long)
+    # Nothing says how long: that is a job's 10 s, and the shell's.
+    code, out, err = p.cli("-j", "system", "drain", "wait", "yes")
+    job = json.loads(out)
+    assert code == 5 and job["status"] == "DEADLINE_EXCEEDED", (code, out, err)
+    assert "drain resume" in job["hint"], job
+    assert waiter.wait(rpc.DEADLINE_S) == 0, p.bed.log("waiter")
+    over = json.loads(p.bed.log("waiter"))
+    assert over["state"] == "done" and over["cut"] == 2, over
+    assert p.cli("-t", "500ms", "link", "close", "link-1", "wait", "yes")[0] == 4
+
+
 def main():
     with rpc.Bed(sys.argv[1]) as bed:
         p = Plane(bed)
         failed(p)
         gone(p)
+        patience(p)
         p.c.close()
         assert bed.stop("cp") == 0
     print("passed")

@@ -41,7 +41,7 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.columns = PHX_CTL_COLUMNS(
 			{"job", "JOB"}, {"state", "STATE"}, {"inflight", "INFLIGHT"}),
 		.result = PHX_CTL_JOB_RESULT "; done when no call is under way, failed at "
-					     "timeout_ms (10 s)",
+					     "timeout_ms (10 s); with resume: state: done",
 		.example = "system drain wait yes",
 	},
 	{

@@ -7,6 +7,7 @@ usage: jobs.py BUILD
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -98,11 +99,25 @@ def patience(p):
     assert p.cli("-t", "500ms", "link", "close", "link-1", "wait", "yes")[0] == 4
 
 
+def described(p):
+    print("- what a job answers is in the table of methods")
+    methods = {m["name"]: m["result"]["description"] for m in p.c.call("rpc.discover")["methods"]}
+    p.answers = [{"error": NOT_FOUND}]
+    begun = p.c.call("link.close", link="link-1")
+    job = p.c.call("job.wait", job=begun["job"])
+    for answer, names in ((begun, ("link.close", "channel.close", "system.drain",
+                                   "system.shutdown")), (job, ("job.get", "job.wait", "job.list"))):
+        for name in names:
+            words = re.findall(r"\w+", methods[name])
+            assert [k for k in answer if k not in words] == [], (name, answer)
+
+
 def main():
     with rpc.Bed(sys.argv[1]) as bed:
         p = Plane(bed)
         failed(p)
         gone(p)
+        described(p)
         patience(p)
         p.c.close()
         assert bed.stop("cp") == 0

@@ -12,8 +12,11 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.columns = PHX_CTL_COLUMNS({"state", "STATE"}, {"generation", "GENERATION"},
 			{"resynced", "RESYNCED"}, {"dataplane", "DATAPLANE"},
 			{"warnings", "WARNINGS"}),
-		.result = "state: running or degraded, generation, resynced, uptime_ms, dataplane: "
-			  "{up, instance, generation, pushes_total, and when it is up version, "
+		.result = "state: running, draining or degraded, generation, resynced, uptime_ms, "
+			  "dataplane: "
+			  "{up, instance, generation, pushes_total, and when it is up state: "
+			  "startup, running or draining, "
+			  "version, "
 			  "uptime_ms, apps, services, peers, workers}, warnings of both: [{id, "
 			  "text, hint}]",
 		.example = "system status",

@@ -158,7 +158,19 @@ def drain(a, b, port):
     refused = a.bench("refused", "client", f"tcp://127.0.0.1:{port}/g", "-n", "1")
     assert refused.wait(rpc.DEADLINE_S) != 0
     a.bed.stop("load3", rpc.signal.SIGKILL)
+    status = a.c.call("system.status")
+    assert status["state"] == status["dataplane"]["state"] == "draining", status
+    warning = [w for w in status["warnings"] if w["id"] == "draining"][0]
+    assert warning["hint"] == "phoenix-cli system drain resume yes", warning
+    # Another control plane finds it as it is.
+    a.c.close()
+    a.bed.stop("a.cp")
+    a.c = a.start_plane()
+    rpc.wait_for("draining", lambda: a.c.call("system.status")["state"] == "draining")
     assert a.c.call("system.drain", resume=True)["state"] == "done"
+    status = a.c.call("system.status")
+    assert status["state"] == "running", status
+    assert "draining" not in [w["id"] for w in status["warnings"]], status
     again = a.bench("again", "client", f"tcp://127.0.0.1:{port}/g", "-n", "10")
     assert again.wait(rpc.DEADLINE_S) == 0, a.bed.log("again")
 

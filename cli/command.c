@@ -22,9 +22,11 @@ static void set_timeout(const struct cli *cli, struct grammar_command *c)
 
 	if (c->raw || c->method == NULL || json_object_get(c->params, "timeout_ms") != NULL)
 		return;
-	if ((c->method->flags & PHX_CTL_FORWARD) != 0)
+	if ((c->method->flags & PHX_CTL_FORWARD) != 0) {
 		ms = session_forward_ms(&cli->session);
-	else if (strcmp(c->method->name, "job.wait") == 0)
+		if (!cli->options.timeout_given)
+			ms += phx_ctl_method_lasts_ms(c->method, c->params);
+	} else if (strcmp(c->method->name, "job.wait") == 0)
 		ms = PHX_CTL_TIMEOUT_MAX_MS; // as long as any job; -t is less
 	if (ms != 0)
 		(void)json_object_set_new(c->params, "timeout_ms", json_integer(ms));

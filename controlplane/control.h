@@ -61,6 +61,7 @@ void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
 // Methods that the dataplane answers.
 void noun_forward(void *arg, struct phx_ctl_call *call);
+void noun_forward_aside(void *arg, struct phx_ctl_call *call); // where the answer takes its time
 
 // The table for control.sock.
 extern const struct phx_ctl_binding control_bindings[];

@@ -2,6 +2,8 @@
 // The conversation with the dataplane behind reconcile.h.
 #include "controlplane/reconcile.h"
 
+#include "controlplane/aside.h"
+#include "controlplane/dial.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BACKOFF_MIN_NS (50 * PHX_NS_PER_MS)
 #define BACKOFF_MAX_NS (2 * PHX_NS_PER_S)
@@ -22,6 +23,7 @@ struct reconcile {
 	struct events *events;
 	struct follow *follow;
 	struct phx_ctl_client *client; // NULL: down
+	struct asides asides;
 	struct loop_source source;
 	struct loop_source timer; // dial again, or ask again
 	uint64_t backoff_ns;
@@ -205,26 +207,13 @@ static void client_ready(void *arg)
 	retry_later(r);
 }
 
-// Only a dataplane of this user or of root is told the rules and believed.
-static int check_peer(struct reconcile *r)
-{
-	uint32_t uid;
-	int rc = phx_ctl_client_peer_uid(r->client, &uid);
-
-	if (rc == 0 && uid != 0 && uid != geteuid())
-		rc = -EACCES;
-	return rc;
-}
-
 static void dial(struct reconcile *r)
 {
-	int rc = phx_ctl_client_open(r->path, &r->client);
+	int rc = dial_dataplane(r->path, &r->client);
 
 	if (rc == 0) {
-		rc = check_peer(r);
 		r->source.fd = phx_ctl_client_fd(r->client);
-		if (rc == 0)
-			rc = loop_add(r->loop, &r->source);
+		rc = loop_add(r->loop, &r->source);
 		if (rc != 0) {
 			phx_ctl_client_destroy(r->client);
 			r->client = NULL;
@@ -268,6 +257,7 @@ int reconcile_create(const struct reconcile_config *config, struct reconcile **o
 	r->events = config->events;
 	r->follow = config->follow;
 	r->backoff_ns = BACKOFF_MIN_NS;
+	asides_init(&r->asides, r->loop, r->path);
 	r->source = (struct loop_source){.fd = -1, .fn = client_ready, .arg = r};
 	r->timer = (struct loop_source){.fd = -1, .fn = timer_fired, .arg = r};
 	rc = loop_add_timer(r->loop, &r->timer);
@@ -284,6 +274,7 @@ void reconcile_destroy(struct reconcile *r)
 {
 	if (r == NULL)
 		return;
+	asides_fini(&r->asides);
 	if (r->client != NULL)
 		hang_up(r);
 	loop_del_timer(r->loop, &r->timer);
@@ -303,6 +294,14 @@ int reconcile_request(struct reconcile *r, const char *method, json_t *params, u
 	if (r->client == NULL)
 		return -ENOTCONN;
 	return phx_ctl_client_send(r->client, method, params, timeout_ns, done, arg);
+}
+
+int reconcile_request_aside(struct reconcile *r, const char *method, json_t *params,
+	uint64_t timeout_ns, phx_ctl_done_fn done, void *arg)
+{
+	if (r->client == NULL)
+		return -ENOTCONN;
+	return asides_request(&r->asides, method, params, timeout_ns, done, arg);
 }
 
 void reconcile_status(const struct reconcile *r, struct reconcile_status *out_status)

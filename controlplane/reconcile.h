@@ -40,4 +40,9 @@ void reconcile_push(struct reconcile *r);
 int reconcile_request(struct reconcile *r, const char *method, json_t *params, uint64_t timeout_ns,
 	phx_ctl_done_fn done, void *arg);
 
+// The same for a request whose answer takes its time: nothing else waits behind it. Also -EBUSY:
+// too many of them, and what dialling said.
+int reconcile_request_aside(struct reconcile *r, const char *method, json_t *params,
+	uint64_t timeout_ns, phx_ctl_done_fn done, void *arg);
+
 void reconcile_status(const struct reconcile *r, struct reconcile_status *out_status);

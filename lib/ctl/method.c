@@ -79,6 +79,16 @@ const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m
 	return (m->flags & PHX_CTL_MUTATES) != 0 ? mutation_params : read_params;
 }
 
+int64_t phx_ctl_method_lasts_ms(const struct phx_ctl_method *m, json_t *params)
+{
+	int64_t ms = 0;
+
+	for (const struct phx_ctl_param *p = m->params; p->name != NULL; p++)
+		if (p->lasts)
+			ms += json_integer_value(json_object_get(params, p->name));
+	return ms;
+}
+
 const struct phx_ctl_param *phx_ctl_method_param(const struct phx_ctl_method *m, const char *name)
 {
 	const struct phx_ctl_param *lists[] = {m->params, phx_ctl_method_common(m)};

@@ -45,6 +45,7 @@ struct phx_ctl_param {
 	const char *name; // NULL ends a list
 	enum phx_ctl_type type;
 	bool required;
+	bool lasts;  // INT in ms: the answer may take so long
 	int64_t min; // INT: value; TEXT: bytes
 	int64_t max; // INT, NUMBER: value; TEXT: bytes; MAP, ARRAY: members
 	const char *unit;
@@ -93,6 +94,10 @@ const struct phx_ctl_method *phx_ctl_method_find(const char *name);
 const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m);
 // Own or common parameter of that name, or NULL.
 const struct phx_ctl_param *phx_ctl_method_param(const struct phx_ctl_method *m, const char *name);
+
+// How much longer than usual the answer may take, in ms: the sum of what params (borrowed; NULL:
+// none) say.
+int64_t phx_ctl_method_lasts_ms(const struct phx_ctl_method *m, json_t *params);
 
 // Check params (borrowed, an object) against the table. 0, or -EINVAL with code
 // PHX_CTL_INVALID_PARAMS, the path of the field, the value and what would be accepted.

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Jobs whose steps fail, or whose object goes away by itself, and what the shell makes of them.
+"""Jobs whose steps fail or whose object goes away by itself, other work that takes its time, and
+what the shell makes of it all.
 
 usage: jobs.py BUILD
 """
@@ -10,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -26,6 +28,8 @@ class Plane:
 
     def __init__(self, bed):
         self.bed, self.run, self.answers, self.asked = bed, bed.path("run"), [], []
+        self.release = threading.Event()
+        self.release.set()
         os.mkdir(self.run)
         rpc.FakeDataplane(os.path.join(self.run, "dataplane.sock"), self.answer)
         bed.start("cp", "controlplane/phoenix-controlplane", "--rundir", self.run)
@@ -33,6 +37,10 @@ class Plane:
         rpc.wait_for("rules", lambda: self.c.call("system.status")["state"] == "running")
 
     def answer(self, method, params):
+        if method.startswith("placement."):
+            self.asked.append((method, params))
+            self.release.wait(rpc.DEADLINE_S)
+            return {}
         if not method.startswith("flow."):
             return None
         self.asked.append((method, params["act"]))
@@ -83,6 +91,24 @@ def gone(p):
         assert p.c.call("link.close", link="link-1", mode=mode, wait=True)["state"] == "failed"
 
 
+def aside(p):
+    print("- nothing waits behind a request that takes its time")
+    other = rpc.Client(os.path.join(p.run, "control.sock"))
+    p.release.clear()
+    p.asked.clear()
+    asked = [p.c.send("placement.rebalance", window_ms=3000) for _ in range(4)]
+    rpc.wait_for("all four", lambda: len(p.asked) == 4)
+    # The played dataplane does not know the method; it is asked, that is all.
+    assert other.error("app.list")["code"] == -32601
+    assert other.call("system.status")["state"] == "running"
+    assert other.error("placement.rebalance")["code"] == 8, "more than the dataplane can spare"
+    p.release.set()
+    for request in asked:
+        assert p.c.answer(request)["result"] == {}
+    assert other.call("placement.rebalance") == {}
+    other.close()
+
+
 def patience(p):
     print("- the shell waits as long as the job does")
     p.answers = lambda act: {"object": "x", "inflight": 0 if act == "close" else 2}
@@ -96,6 +122,12 @@ def patience(p):
     assert waiter.wait(rpc.DEADLINE_S) == 0, p.bed.log("waiter")
     over = json.loads(p.bed.log("waiter"))
     assert over["state"] == "done" and over["cut"] == 2, over
+    # A window and a limit count too, unless -t says less.
+    for words, least, most in ((("rebalance", "window_ms", "20000"), 25000, 30000),
+                               (("set", "app-1", "worker", "0", "limit_ms", "30000"), 35000, 40000),
+                               (("set", "app-1", "worker", "0"), 5000, 10000)):
+        code, _, err = p.cli("-v", "placement", *words)
+        assert code == 0 and least <= json.loads(err)["params"]["timeout_ms"] <= most, err
     assert p.cli("-t", "500ms", "link", "close", "link-1", "wait", "yes")[0] == 4
 
 
@@ -118,6 +150,7 @@ def main():
         failed(p)
         gone(p)
         described(p)
+        aside(p)
         patience(p)
         p.c.close()
         assert bed.stop("cp") == 0

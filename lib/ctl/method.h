@@ -54,7 +54,7 @@ struct phx_ctl_param {
 	const char *help;
 };
 
-// A member of the result, as the shell prints it.
+// A member of the result, as the shell prints it; # in its name stands for digits.
 struct phx_ctl_column {
 	const char *key; // NULL ends a list
 	const char *header;

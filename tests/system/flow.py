@@ -140,6 +140,11 @@ def abandoned(a, port):
     plane.call("flow.channel", channel=channel, act="drain")
     plane.close()
     assert row("channel.list", "channels", channel=channel, state="draining")
+    # The drain goes with its session to another worker.
+    app = row("channel.list", "channels", channel=channel)[0]["app"]
+    place = row("placement.list", "placements", app=app)[0]["worker"]
+    assert a.c.call("placement.set", app=app, worker=1 - place)["changed"]
+    assert row("channel.list", "channels", channel=channel, state="draining")
     rpc.wait_for("the link", lambda: row("link.list", "links", link=link, state="up"))
     calls = rpc.wait_for("the channel", lambda: row(
         "channel.list", "channels", channel=channel, state="open"))[0]["calls_total"]

@@ -221,7 +221,8 @@ static void *up_sink(struct conn *conn, const struct phx_frame *f)
 {
 	struct link *link = conn->link;
 
-	if (link->down)
+	// Chunks travel on the bulk lane only: on two lanes at once they would be counted twice.
+	if (link->down || conn != link->lane[PHX_LANE_BULK])
 		return NULL;
 	return link->client ? client_sink(link, f) : server_sink(link, f);
 }

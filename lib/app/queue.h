@@ -47,6 +47,8 @@ struct phx_request {
 	struct phx_request *next_reply;	      // queued replies, parked requests
 	struct phx_request *all;	      // [const]
 	const struct phx_server_entry *entry; // until its server ends
+	phx_handler_fn _Atomic fn; // NULL: no such method, or without a handler, or no more
+	void *arg;
 	const struct phx_type *output;
 	struct phx_message *message; // NULL after the reply
 	struct phx_message *reply;   // NULL: a status without text or metadata
@@ -251,8 +253,17 @@ const struct phx_server_entry *phx_server_entry_find(struct phx_queue *q, uint32
 void phx_requests_orphan(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Its server ends: answer UNAVAILABLE; the handler may still reply, unheard.
 void phx_request_abandon(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock);
-// Give a request to its handler. No lock held.
+// The library has answered before: all that is left is to take things back. -ENOTCONN.
+int phx_request_end_orphan(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock);
+
+// ---- request_run.c ----
+
+// Give a request to its handler, on the thread that polls. No lock held.
 void phx_request_dispatch(struct phx_request *r);
+// The same elsewhere and later: only if somebody still waits for the reply.
+void phx_request_run(struct phx_request *r);
+// There is no room for it where its handler should run.
+void phx_request_refuse(struct phx_request *r);
 
 // ---- queue_poll.c ----
 

@@ -3,7 +3,8 @@
 //
 // Threads: a context, channel, message and server may be used from any thread. A queue may be
 // used by any thread, one at a time inside the library (a lock of its own; uncontended when one
-// thread owns the queue, which is the fast way). Callbacks run on the thread that polls.
+// thread owns the queue, which is the fast way). Callbacks run on the thread that polls; handlers
+// of a server too, unless its options say otherwise.
 // Nothing here may be used in a child after fork: calls return -EPERM.
 //
 // Functions that can fail return 0 or a negative errno value; outputs are untouched on failure:
@@ -205,14 +206,56 @@ PHX_API int phx_call(struct phx_channel *channel, const struct phx_service *serv
 
 // ---- servers ----
 
-// Runs per request on the thread that polls the server's queue. The handler replies now or later,
-// from any thread, exactly once, by phx_reply() or phx_reply_status(). `request` is valid
-// until then.
+// Runs per request, on the thread that polls the server's queue unless options say otherwise. The
+// handler replies now or later, from any thread, exactly once, by phx_reply() or
+// phx_reply_status(). `request` is valid until then.
 typedef void (*phx_handler_fn)(void *arg, struct phx_request *request);
 
-// A server delivers requests on `queue` (NULL: the default queue).
+// A server delivers requests on `queue` (NULL: the default queue). Its handle may be made by one
+// thread, run by another and stopped by a third or by a signal handler.
 PHX_API int phx_server_create(
 	struct phx_context *context, struct phx_queue *queue, struct phx_server **out_server);
+
+// Where the handlers of a server run.
+enum phx_handlers {
+	PHX_HANDLERS_INLINE,   // on the thread that polls the queue: the fast way for short ones
+	PHX_HANDLERS_POOL,     // on threads of the library, which exist during phx_server_run()
+	PHX_HANDLERS_EXECUTOR, // wherever the application's executor runs tasks
+};
+
+// One handler with its request: run fn(arg) once, on any thread, before phx_detach(). A task
+// whose request was cancelled, or whose server has ended, runs no handler.
+struct phx_task {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+// Takes a task on the thread that polls, without blocking, to run it later (or at once). Not 0:
+// no room; the request ends with RESOURCE_EXHAUSTED and the task is not run.
+typedef int (*phx_executor_fn)(void *arg, struct phx_task task);
+
+struct phx_server_options {
+	size_t size;
+	uint32_t handlers;	  // enum phx_handlers
+	uint32_t threads;	  // of the pool, up to 1,024; default: one for each CPU
+	uint32_t backlog;	  // requests that wait for a thread of the pool, rounded up to a
+				  // power of two, up to 65,536; more end with RESOURCE_EXHAUSTED;
+				  // default: as many as the queue can deliver
+	uint32_t cpu_count;	  // of cpus; 0: the threads run where their maker may
+	const uint32_t *cpus;	  // pool thread i runs on cpus[i % cpu_count]; copied
+	phx_executor_fn executor; // for PHX_HANDLERS_EXECUTOR
+	void *executor_arg;
+};
+#define PHX_SERVER_OPTIONS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(struct phx_server_options), 0, 0, 0, 0, 0, 0, 0                             \
+	}
+
+// The same with options (NULL: handlers inline). Handlers off the polling thread run beside each
+// other; a request that was cancelled, or whose deadline has passed, before its turn runs none.
+// Until phx_server_run() the requests for a pool wait. -EINVAL: a field is out of range.
+PHX_API int phx_server_create_with(struct phx_context *context, struct phx_queue *queue,
+	const struct phx_server_options *options, struct phx_server **out_server);
 
 // Register a service under (group, service); group NULL = "default". handlers has
 // service->method_count entries; NULL ones answer UNIMPLEMENTED. May be called on several queues:
@@ -221,13 +264,18 @@ PHX_API int phx_server_add(struct phx_server *server, const char *group,
 	const struct phx_service *service, const phx_handler_fn *handlers, void *arg,
 	struct phx_status *out_status);
 
-// Handle requests until phx_server_stop(). 0, or a negative errno value.
+// Handle requests until phx_server_stop(). 0, or a negative errno value. With a pool: makes its
+// threads, and ends them before it returns, when the handlers they are in have returned; requests
+// that no thread took wait for the next phx_server_run(), or end with phx_server_destroy(). Then
+// also -EBUSY: another thread is in it; -EINVAL: a CPU of the options is not to be had; -EAGAIN: no
+// threads.
 PHX_API int phx_server_run(struct phx_server *server);
 
 // From any thread or a signal handler: make phx_server_run() return.
 PHX_API void phx_server_stop(struct phx_server *server);
 
-// Unregister and free. Requests not replied to yet end with UNAVAILABLE. NULL is legal.
+// Unregister and free. Requests not replied to yet end with UNAVAILABLE. NULL is legal. Nobody is
+// in phx_server_run(); tasks that an executor still has may run afterwards, and do nothing.
 PHX_API void phx_server_destroy(struct phx_server *server);
 
 // The request's message; valid until the reply.

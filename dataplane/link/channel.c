@@ -84,13 +84,18 @@ static void failure_set(struct failure *out, enum phx_code code, enum phx_reason
 	};
 }
 
-static PHX_COLD void failure_link(const struct channel *channel, struct failure *out)
+const char *channel_unreachable(const struct channel *channel)
 {
 	const char *why =
 		cluster_is(channel->peer) ? cluster_unreachable(channel) : channel->home->why;
 
-	(void)snprintf(out->text, sizeof(out->text), "no connection: %s",
-		why != NULL && why[0] != '\0' ? why : "the peer cannot be reached");
+	return why != NULL && why[0] != '\0' ? why : "the peer cannot be reached";
+}
+
+static PHX_COLD void failure_link(const struct channel *channel, struct failure *out)
+{
+	(void)snprintf(
+		out->text, sizeof(out->text), "no connection: %s", channel_unreachable(channel));
 	failure_set(out, PHX_UNAVAILABLE, PHX_REASON_LINK_DOWN);
 }
 
@@ -161,9 +166,14 @@ static int admit_failure(
 void channel_waits_for(const struct call *call, char *out_text, size_t size)
 {
 	const struct channel *channel = call->channel;
-	struct answers a = answers_collect(channel, call->binding);
 	struct failure failure;
+	struct answers a;
 
+	if (call->connect) {
+		connect_waits_for(channel, out_text, size);
+		return;
+	}
+	a = answers_collect(channel, call->binding);
 	if (call->policy.hold != NULL) {
 		(void)snprintf(out_text, size, "held by a policy");
 	} else if (a.waiting) {
@@ -228,6 +238,8 @@ void path_release(struct path *path)
 // Service, credit or a link came: let waiting calls go, or fail those that must not wait.
 void channel_kick(struct channel *channel)
 {
+	if (phx_unlikely(!phx_list_empty(&channel->connects)))
+		connect_kick(channel);
 	if (phx_unlikely(channel->frozen || channel->stopped != 0))
 		return;
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
@@ -325,6 +337,7 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);
 	timer_init(&channel->drain);
+	phx_list_init(&channel->connects);
 	phx_list_add_tail(&peer->channels, &channel->node);
 	if (channel_open_paths(channel) != 0) {
 		channel_destroy(channel, NULL);

@@ -17,6 +17,9 @@ uint32_t channel_pending(const struct channel *channel)
 	const struct phx_list *n;
 	uint32_t count = 0;
 
+	phx_list_for_each (n, &channel->connects) {
+		count++;
+	}
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		phx_list_for_each (n, &channel->bindings[i].pending) {
 			count++;
@@ -30,6 +33,9 @@ void channel_each_pending(
 {
 	struct phx_list *n;
 
+	phx_list_for_each (n, &channel->connects) {
+		fn(phx_list_entry(n, struct call, node), arg);
+	}
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		phx_list_for_each (n, &channel->bindings[i].pending) {
 			fn(phx_list_entry(n, struct call, node), arg);

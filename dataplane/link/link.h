@@ -140,7 +140,8 @@ struct channel {
 	struct peer_links *home; // its record
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	struct phx_list paths;
-	struct path *next_path; // round robin
+	struct phx_list connects; // struct call.node: waiting for a connection
+	struct path *next_path;	  // round robin
 	uint32_t path_count;
 	struct channel_binding *bindings;
 	uint32_t binding_count, binding_size;
@@ -245,6 +246,12 @@ void link_close(struct link *link, enum phx_reason reason);
 // Told once per link that died by itself or was closed; control's object.
 extern void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
 
+// ---- who waits for a connection: connect.c ----
+// Let them go if there is one, or if there will be none.
+void connect_kick(struct channel *channel);
+// For people: why there is none.
+void connect_waits_for(const struct channel *channel, char *out_text, size_t size);
+
 // ---- peers, on the worker's thread: peer.c ----
 // State of a dialled peer, for fail-fast; why (may be NULL) is shown with BACKOFF. Creates the
 // record.
@@ -308,6 +315,8 @@ static inline bool path_usable(const struct path *path, uint16_t binding)
 	       !path->link->down && !path->link->draining;
 }
 
+// Why the peer cannot be reached: a text, never NULL.
+const char *channel_unreachable(const struct channel *channel);
 int path_create(struct channel *channel, struct link *link);
 void path_destroy(struct path *path);
 void path_subscribe(struct path *path, uint32_t binding);

@@ -35,7 +35,7 @@ void phx_event_run_call(struct phx_event *ev)
 		event_end_text(call->queue->context, &status);
 	if (ev->code == PHX_OK && ev->message != NULL && ev->message->root != NULL)
 		reply = ev->message;
-	else if (ev->code == PHX_OK)
+	else if (ev->code == PHX_OK && call->output != NULL)
 		phx_status_fill(&status, PHX_INTERNAL, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_YES,
 			PHX_REASON_SCHEMA, "reply without a message of the method's type");
 	if (reply == NULL)

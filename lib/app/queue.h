@@ -24,9 +24,9 @@ struct phx_call {
 	bool cancel_wanted;	 // the return ring was full
 	phx_reply_fn fn;	 // NULL: abandoned, nobody wants to know
 	void *arg;
-	const struct phx_type *output;
-	struct phx_message *request; // NULL: was copied inline
-	struct phx_call_wait *wait;  // it waits for a session, NULL: it does not
+	const struct phx_type *output; // NULL: waits for a connection, there is no reply
+	struct phx_message *request;   // NULL: was copied inline
+	struct phx_call_wait *wait;    // it waits for a session, NULL: it does not
 };
 
 struct phx_call_slot {
@@ -234,6 +234,11 @@ struct phx_call_spec {
 // only. As phx_call_start().
 int phx_call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
 	struct phx_message *request, struct phx_call *call, struct phx_call **out_call);
+// Room in the rings and the table for one more call of so many slots; asked for before anything is
+// taken. 0, -EAGAIN, -EPROTO.
+int phx_call_room(struct phx_queue *q, uint32_t slots) PHX_REQUIRES(q->lock);
+// Put it into the table; its entry is to be written next.
+void phx_call_enter(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
 // An object for a call, in no table. NULL: no memory.
 struct phx_call *phx_call_create(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Take a call out of the table; it stays alive until phx_call_recycle().

@@ -148,7 +148,7 @@ struct phx_service {
 
 struct phx_channel_options {
 	size_t size;
-	uint64_t timeout_ns; // to resolve and connect; default 10 s
+	uint64_t timeout_ns; // of phx_channel_connect_start(); default 10 s
 };
 #define PHX_CHANNEL_OPTIONS_INIT                                                                   \
 	{                                                                                          \
@@ -157,8 +157,9 @@ struct phx_channel_options {
 
 // Open a channel to `target`: "local:" or "local:GROUP" (services of this host),
 // "tcp://HOST:PORT" or "tcp://HOST:PORT/GROUP", "cluster:NAME" or "cluster:NAME/GROUP" (endpoints
-// that the operator gave one name). Returns when the dataplane accepted the target; connecting goes
-// on behind it (fail-fast and wait-for-ready are per call). -EINVAL: bad target, no such cluster.
+// that the operator gave one name). Returns when the dataplane of this host accepted the target,
+// which asks nobody else: resolving and connecting go on behind it (fail-fast and wait-for-ready
+// are per call; phx_channel_connect_start() tells). -EINVAL: bad target, no such cluster.
 PHX_API int phx_channel_open(struct phx_context *context, const char *target,
 	const struct phx_channel_options *options, struct phx_channel **out_channel,
 	struct phx_status *out_status);
@@ -181,6 +182,15 @@ struct phx_call_options {
 // status->code is PHX_OK; it belongs to the callee, who releases it with phx_message_release().
 // Both pointers to status and the call handle die with the return.
 typedef void (*phx_reply_fn)(void *arg, struct phx_message *reply, const struct phx_status *status);
+
+// Ask to hear, once, on `queue`, when the channel has a connection: fn runs with PHX_OK and no
+// reply, at once if there is one already. Name resolution, refused connections and back-off are
+// waited through until the channel's timeout, then DEADLINE_EXCEEDED with the last reason as text.
+// phx_call_cancel() and phx_channel_close() end it with CANCELLED, the end of the session with
+// UNAVAILABLE, an operator who closes the channel too. Never blocks; a connection may be lost again
+// afterwards. -EAGAIN: no room, poll `queue`; -ENOTCONN; -ENOTSUP: the dataplane is too old.
+PHX_API int phx_channel_connect_start(struct phx_channel *channel, struct phx_queue *queue,
+	phx_reply_fn fn, void *arg, struct phx_call **out_call);
 
 // Start a unary call of method `method` of `service`. On success `request` belongs to the library
 // and fn will run exactly once; on failure it stays the caller's and fn does not run. -EAGAIN: no

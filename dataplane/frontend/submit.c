@@ -322,6 +322,18 @@ bool submit_drain_to(struct session_queue *q, uint32_t position)
 	return true;
 }
 
+void submit_drain(struct session *session)
+{
+	for (uint32_t i = 0; i < session->queue_count; i++) {
+		struct session_queue *q = session->queues[i];
+		uint32_t left = q->sub_slots;
+		bool more = !session->closing;
+
+		while (more && left != 0 && !session->failed)
+			left -= submit_some(q, phx_min(left, (uint32_t)PHX_LIMIT_BURST), &more);
+	}
+}
+
 void submit_cancel(struct call *call, uint64_t tag)
 {
 	const struct call_status st = {

@@ -365,7 +365,7 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 
 static int bindings_grow(struct channel *channel)
 {
-	uint32_t size = channel->binding_size == 0 ? 4 : channel->binding_size * 2;
+	uint32_t size = channel->binding_size == 0 ? 1 : channel->binding_size * 2;
 	struct channel_binding *t;
 	struct phx_list *n;
 

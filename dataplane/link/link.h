@@ -164,7 +164,7 @@ struct peer_links {
 	char why[160];		 // with BACKOFF
 };
 
-// A service that the peer's channel asked for.
+// A service that the peer's channel asked for: one block with its names.
 struct subscription {
 	uint32_t binding;	 // theirs
 	int service;		 // id here, or negative errno value
@@ -172,14 +172,15 @@ struct subscription {
 	bool image;		 // a hash was sent: instances with it take images
 	struct phx_hash128 hash; // that one
 	uint32_t round;		 // of the instances
+	uint32_t size;		 // of the block
+	const char *group;	 // in it
+	const char *name;	 // in it
+	uint64_t order;		 // service_order() of the methods
 	uint32_t method_count;	 // of the client's schema, in its order
-	uint64_t *methods;	 // service_method_id()
-	uint64_t order;		 // service_order() of them
-	char group[PHX_LIMIT_NAME_BYTES + 1];
-	char name[PHX_LIMIT_NAME_BYTES + 1];
+	uint64_t methods[];	 // service_method_id()
 };
 
-#define RCHANNEL_BUCKETS 64
+#define RCHANNEL_BUCKETS 16 // looked into for what is not a whole request
 struct rchannel {
 	struct phx_list node; // of the link, or of the table's orphans
 	struct link_table *table;

@@ -120,6 +120,7 @@ struct fake_echo {
 	_Atomic bool stop;
 	_Atomic uint64_t calls;
 	_Atomic uint64_t sleeps;
+	_Atomic uint64_t replied_ns; // when it answered last
 };
 void fake_echo_start(struct fake_echo *echo);
 void fake_echo_stop(struct fake_echo *echo);

@@ -161,6 +161,7 @@ static void *echo_main(void *arg)
 			for (unsigned i = echo->jitter ? rand_r(&seed) % echo->jitter : 0; i > 0;
 				i--)
 				phx_cpu_relax();
+			atomic_store(&echo->replied_ns, phx_clock_ns());
 			fake_reply(echo->dp, echo->queue, &e, inl, e.msg_len);
 			atomic_fetch_add(&echo->calls, 1);
 			idle = 0;

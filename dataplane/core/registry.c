@@ -231,7 +231,7 @@ void registry_remove(struct registry *registry, const struct session *session, u
 		set_publish(registry, set, NULL);
 }
 
-int registry_move(struct registry *registry, const struct session *session, unsigned worker)
+void registry_move(struct registry *registry, const struct session *session, unsigned worker)
 {
 	struct service_set *set = reserve_fill(registry);
 
@@ -244,7 +244,6 @@ int registry_move(struct registry *registry, const struct session *session, unsi
 		}
 	}
 	set_publish(registry, set, NULL);
-	return 0;
 }
 
 int service_find(const struct service_set *set, const char *group, const char *name)

@@ -54,9 +54,8 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 // Remove the instances of a session (handle UINT32_MAX: all of them). Publishes if any.
 void registry_remove(struct registry *registry, const struct session *session, uint32_t handle);
 // Let another worker serve the instances of a session; REGISTRY_NOWHERE: none for now. Publishes.
-// -ENOMEM.
 #define REGISTRY_NOWHERE UINT32_MAX
-int registry_move(struct registry *registry, const struct session *session, unsigned worker);
+void registry_move(struct registry *registry, const struct session *session, unsigned worker);
 // Called after each publication on the control thread (posts to workers).
 void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *arg);
 

@@ -134,7 +134,7 @@ struct channel_config {
 	uint64_t peer;			      // 0 = this host, else the id of a peer
 };
 int channel_create(const struct channel_config *config, struct channel **out_channel);
-// Complete everything with `status`, tell the server, free.
+// Tell the server and free; the frontend has ended every call of the channel.
 void channel_destroy(struct channel *channel, const struct call_status *status);
 // Moving a session (frontend/session_move.h). Frozen: calls wait, none fails.
 void channel_freeze(struct channel *channel, bool frozen);

@@ -21,9 +21,8 @@ struct attach_move {
 
 static void services_at(struct attach_app *app, unsigned worker)
 {
-	// Without memory the old set stays: requests are refused as not executed and tried again.
 	if (app->registered)
-		(void)registry_move(app->server->config.registry, app->session, worker);
+		registry_move(app->server->config.registry, app->session, worker);
 }
 
 static void moved(struct worker *worker, struct cmd *cmd)

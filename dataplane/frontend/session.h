@@ -3,8 +3,8 @@
 // one object, so that moving a session is moving this. Worker thread only, except session_create,
 // session_destroy and the fields tagged for control.
 //
-// Control creates it, posts session_attach_cmd() to the worker; changes (queues, regions, schemas,
-// channels, registrations) are functions called on the worker's thread by posted commands; the end
+// Control creates it; session_start() and changes (queues, regions, schemas, channels,
+// registrations) are functions called on the worker's thread by posted commands; the end
 // is session_close() on the worker, after which session_is_quiet() turns true and, a grace period
 // later, control calls session_destroy().
 //

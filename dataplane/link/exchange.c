@@ -125,6 +125,19 @@ static void refusal_text(struct exchange *x)
 	x->text[at] = '\0';
 }
 
+static void refuse_version(struct exchange *x)
+{
+	const uint8_t *hello = x->in + PHX_FRAME_HEADER;
+	char text[PHX_LIMIT_STATUS_TEXT_BYTES];
+	unsigned min, max;
+
+	phx_wire_hello_versions(hello, &min, &max);
+	(void)snprintf(text, sizeof(text),
+		"no wire version in common: this side speaks %u to %u, the other %u to %u",
+		PHX_WIRE_MIN, PHX_WIRE_MAX, min, max);
+	exchange_refuse(x, PHX_FAILED_PRECONDITION, PHX_REASON_W_VERSION, text);
+}
+
 static void complete(struct exchange *x)
 {
 	enum phx_reason reason = (enum phx_reason)x->frame.reason;
@@ -139,8 +152,7 @@ static void complete(struct exchange *x)
 	}
 	if (phx_wire_hello_decode(x->in + PHX_FRAME_HEADER, &x->peer, &reason) != 0) {
 		if (!x->dialer && reason == PHX_REASON_W_VERSION)
-			exchange_refuse(x, PHX_FAILED_PRECONDITION, reason,
-				"no wire version in common: this side speaks 1 to 1");
+			refuse_version(x);
 		fail(x, -EPROTO, reason, "the hello is not acceptable");
 		return;
 	}

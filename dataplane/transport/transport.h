@@ -105,6 +105,6 @@ int tcp_conn_create(int take_fd, unsigned lane, bool payload_crc, struct conn **
 
 // Two connections that are each other's peer, in this process; each may live on any worker. On one
 // worker send() calls the peer's up-calls directly, so the sender's state must be settled before it
-// calls send(); a send() from inside such an up-call is delivered later, from a command. Any
-// thread. -ENOMEM.
+// calls send(); a send() from inside such an up-call is delivered later: from the flush on
+// one worker, from a command on another. Any thread. -ENOMEM.
 int local_conn_pair(unsigned lane, struct conn *out_conns[2]);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The arena of a message under construction. Works with message.c (pools) and context_heap.c.
+// The arena of a message under construction. Works with message.c (pools) and session_heap.c.
 #include "lib/app/message.h"
 
 #include "lib/base/bits.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an application and the dataplane agree on in shared memory: the two objects,
-// the queue regions and the entries of the three rings (ABI PHX_SHM_LAYOUT).
+// the queue regions and the entries of the three rings (its version is that of the attach hello, PHX_ATTACH_MAX).
 //
 // An application has two address spaces ("objects"), one writer each, addressed by
 // 32-bit offsets from the start of a range that each side reserves for itself:
@@ -14,8 +14,6 @@
 #pragma once
 
 #include <stdint.h>
-
-#define PHX_SHM_LAYOUT 1
 
 #define PHX_SLOT_SIZE 64
 // Byte offsets inside a queue region; every index word has a cache line of its own.

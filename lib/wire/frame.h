@@ -21,11 +21,13 @@
 
 enum phx_frame_type {
 	PHX_FRAME_HELLO = 1,
-	PHX_FRAME_OPEN,		// client: channel id, epoch; payload: group name
-	PHX_FRAME_OPENED,	// credit limits, accepted sequence
-	PHX_FRAME_REFUSED,	// OPEN or ANNOUNCE refused: code, reason, text
-	PHX_FRAME_SUBSCRIBE,	// service = subscriber's binding id; payload: group NUL name
-	PHX_FRAME_SERVICE_UP,	// service = binding id, arg = service id; payload: group, hashes
+	PHX_FRAME_OPEN,	     // client: channel id, epoch; payload: group name
+	PHX_FRAME_OPENED,    // credit limits, accepted sequence
+	PHX_FRAME_REFUSED,   // OPEN or ANNOUNCE refused: code, reason, text
+	PHX_FRAME_SUBSCRIBE, // service = subscriber's binding id; payload: group NUL name NUL, then
+			     // 8 bytes for each of the client's methods
+	PHX_FRAME_SERVICE_UP,	// service = binding id, arg = service id; payload: one hash or
+				// nothing
 	PHX_FRAME_SERVICE_DOWN, // service = binding id, code: NOT_FOUND unknown, UNAVAILABLE down,
 				// FAILED_PRECONDITION several groups, ABORTED at another worker
 	PHX_FRAME_SCHEMA_GET,	// service = service id, arg = position in the table
@@ -33,13 +35,13 @@ enum phx_frame_type {
 				// (0 = there is none); payload: the part
 	PHX_FRAME_HEADERS,	// a request begins (may carry MESSAGE and HALF_CLOSE)
 	PHX_FRAME_MESSAGE,	// a message or a chunk of one
-	PHX_FRAME_HALF_CLOSE,
-	PHX_FRAME_STATUS, // a call ends (may carry the reply MESSAGE)
+	PHX_FRAME_HALF_CLOSE,	// reserved for streams; a flag of HEADERS until then
+	PHX_FRAME_STATUS,	// a call ends (may carry the reply MESSAGE)
 	PHX_FRAME_CANCEL,
 	PHX_FRAME_CREDIT,   // absolute limits, carries ACCEPTED
-	PHX_FRAME_ACCEPTED, // answer to a question after reconnecting
-	PHX_FRAME_ANNOUNCE, // a message of `total` bytes wants room
-	PHX_FRAME_GRANT,    // it has it
+	PHX_FRAME_ACCEPTED, // understood as CREDIT, not sent
+	PHX_FRAME_ANNOUNCE, // reserved for streams; a flag of HEADERS and STATUS until then
+	PHX_FRAME_GRANT,    // an announced message has its room
 	PHX_FRAME_PING,	    // flag REPLY answers
 	PHX_FRAME_GOAWAY,
 	PHX_FRAME_TYPE_COUNT
@@ -52,7 +54,7 @@ enum {
 	PHX_FRAME_F_PROTOBUF = 1 << 3,	 // payload is protobuf, else a canonical image
 	PHX_FRAME_F_REPLY = 1 << 4,	 // server to client direction (and PING answer)
 	PHX_FRAME_F_PAYLOAD_CRC = 1 << 5,
-	PHX_FRAME_F_ANNOUNCED = 1 << 6, // HEADERS, STATUS: the message comes after ANNOUNCE/GRANT
+	PHX_FRAME_F_ANNOUNCED = 1 << 6, // HEADERS, STATUS: the message comes after GRANT
 	PHX_FRAME_F_IGNORABLE = 1 << 7, // an unknown type with this bit is skipped
 	PHX_FRAME_F_KNOWN = 0xff,
 };
@@ -74,7 +76,7 @@ struct phx_frame {
 	uint32_t cookie;   // HEADERS: client's call reference, echoed in every REPLY frame
 	uint64_t channel;  // random 64-bit id; 0 = the link itself
 	uint64_t sequence; // of the call; CREDIT, OPENED, ACCEPTED: accepted up to here
-	uint64_t arg;	   // HEADERS: remaining ns; ANNOUNCE: total bytes; CREDIT, OPENED: byte
+	uint64_t arg;	   // HEADERS: remaining ns; CREDIT, OPENED: byte
 			   // limit; chunk: position in the message; SERVICE_UP: service id
 	uint32_t limit;	   // CREDIT, OPENED: how far sequences may run beyond `sequence`
 	uint16_t meta_len; // metadata block in front of the payload (text on STATUS: text_len)

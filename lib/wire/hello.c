@@ -84,3 +84,10 @@ int phx_wire_hello_decode(const uint8_t in[PHX_WIRE_HELLO_BYTES], struct phx_wir
 	*out_hello = h;
 	return 0;
 }
+
+void phx_wire_hello_versions(
+	const uint8_t in[PHX_WIRE_HELLO_BYTES], unsigned *out_min, unsigned *out_max)
+{
+	*out_min = phx_le16_load(in + AT_MIN);
+	*out_max = phx_le16_load(in + AT_MAX);
+}

@@ -50,3 +50,8 @@ void phx_wire_hello_encode(const struct phx_wire_hello *hello, uint8_t out[PHX_W
 // a count that cannot be). Reserved bytes are ignored: they are for later versions. Any thread.
 int phx_wire_hello_decode(const uint8_t in[PHX_WIRE_HELLO_BYTES], struct phx_wire_hello *out_hello,
 	enum phx_reason *out_reason);
+
+// The versions that a hello names, whatever else is wrong with it: for messages to people. Any
+// thread.
+void phx_wire_hello_versions(
+	const uint8_t in[PHX_WIRE_HELLO_BYTES], unsigned *out_min, unsigned *out_max);

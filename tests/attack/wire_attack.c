@@ -97,6 +97,27 @@ static void hello_with_a_fault_is_refused(void **state)
 	}
 }
 
+// Both sides' versions are told.
+static void hello_of_another_version_says_which(void **state)
+{
+	uint8_t bytes[PHX_FRAME_HEADER + PHX_WIRE_HELLO_BYTES];
+	size_t len = wire_hello(bytes, 1, 0);
+	int fd = wire_connect();
+	struct phx_frame f;
+
+	(void)state;
+	phx_le16_store(bytes + PHX_FRAME_HEADER + 4, 7);
+	phx_le16_store(bytes + PHX_FRAME_HEADER + 6, 9);
+	assert_int_equal(wire_send(fd, bytes, len, 0), 0);
+	assert_true(wire_expect(fd, PHX_FRAME_REFUSED, &f, body));
+	assert_int_equal(f.reason, PHX_REASON_W_VERSION);
+	body[f.meta_len + f.text_len] = '\0';
+	assert_non_null(strstr(
+		(const char *)body + f.meta_len, "this side speaks 1 to 1, the other 7 to 9"));
+	(void)close(fd);
+	wire_expect_logged("W_VERSION");
+}
+
 // W-05: each bit of the header flipped.
 static void hello_with_any_bit_flipped_makes_no_link(void **state)
 {
@@ -523,6 +544,7 @@ int main(int argc, char **argv)
 		BED_TEST(strangers_are_shown_the_door),
 		BED_TEST(rubbish_without_end_is_not_read),
 		BED_TEST(hello_with_a_fault_is_refused),
+		BED_TEST(hello_of_another_version_says_which),
 		BED_TEST(hello_with_any_bit_flipped_makes_no_link),
 		BED_TEST(hello_cut_off_anywhere_leaves_nothing),
 		BED_TEST(hello_byte_by_byte_is_understood),

@@ -2,6 +2,7 @@
 // The poll loop of a worker and its sources; worker_sleep.c is what it does without work.
 #include "dataplane/core/worker.h"
 
+#include "dataplane/core/trace.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -48,6 +49,9 @@ int worker_create(unsigned index, unsigned lcore, bool pinned, struct rte_rcu_qs
 	rc = worker->epoll_fd < 0 ? -errno : cmdq_init(&worker->inbox);
 	if (rc == 0)
 		rc = stats_create(PHX_LIMIT_SERIES_MAX, &worker->calls);
+	worker->traced = calloc(1, sizeof(*worker->traced));
+	if (worker->traced == NULL)
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = memory_pool_init(&worker->memory, MEMORY_BYTES_MAX);
 	if (rc == 0 && epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->inbox.fd, &event) != 0)
@@ -65,6 +69,7 @@ void worker_destroy(struct worker *worker)
 	if (worker == NULL)
 		return;
 	stats_destroy(worker->calls);
+	free(worker->traced);
 	memory_pool_fini(&worker->memory);
 	cmdq_fini(&worker->inbox);
 	if (worker->epoll_fd >= 0)

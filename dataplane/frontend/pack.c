@@ -4,6 +4,7 @@
 #include "dataplane/frontend/pack.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -309,6 +310,7 @@ static int call_step(struct call_work *work)
 		return 1;
 	}
 	call->packed = true;
+	trace_at(session->worker, call->trace, TRACE_PACKED);
 	chained_calls(session, &call, &path, 1);
 	return 1;
 }
@@ -325,6 +327,7 @@ int pack_call(struct call *call, struct path *path)
 	const char *what = "metadata";
 	int rc = 0;
 
+	trace_at(session->worker, call->trace, TRACE_ADMITTED);
 	if (call->packed) // parked after a hold or a lost link: the snapshot is still there
 		return 1;
 	if (phx_unlikely(call->meta_len != 0))
@@ -336,6 +339,7 @@ int pack_call(struct call *call, struct path *path)
 		what = rc == -EFAULT ? "metadata outside the heap" : "metadata not canonical";
 	if (phx_likely(rc == 1)) {
 		call->packed = true;
+		trace_at(session->worker, call->trace, TRACE_PACKED);
 		return 1;
 	}
 	if (rc == 0) {

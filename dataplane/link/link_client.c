@@ -4,6 +4,7 @@
 // Replies are client_reply.c.
 #include "dataplane/link/client.h"
 
+#include "dataplane/core/trace.h"
 #include "lib/base/hash.h"
 
 #include <stdlib.h>
@@ -189,6 +190,7 @@ static void on_refused(struct link *link, struct path *path, const struct phx_fr
 	call = client_call(link, f);
 	if (call == NULL || call->zombie)
 		return;
+	trace_at(link->worker, call->trace, TRACE_RECEIVED);
 	client_take_back(call);
 	client_reply(link, call, f, iov, n);
 }
@@ -218,6 +220,8 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 	case PHX_FRAME_SERVICE_DOWN:
 		on_service(path, f, iov, n);
 		return 0;
+	case PHX_FRAME_TRACE:
+		return client_trace(link, f, iov, n, reason);
 	case PHX_FRAME_REFUSED:
 		on_refused(link, path, f, iov, n);
 		return 0;

@@ -131,13 +131,20 @@ static void show_request(const char *method, json_t *params)
 	json_decref(request);
 }
 
-// Time for an answer: -t, else a server's own limit and a second, else the default.
+// 0: not given, or beyond all reason.
+static json_int_t ms_of(json_t *params, const char *name)
+{
+	json_int_t ms = json_integer_value(json_object_get(params, name));
+
+	return ms > 0 && ms < (json_int_t)1 << 40 ? ms : 0;
+}
+
+// Time for an answer: -t, else a server's own limit (or how long it is to look) and a second, else
+// the default.
 static uint64_t timeout_of(const struct session *s, json_t *params)
 {
-	json_int_t asked_ms = json_integer_value(json_object_get(params, "timeout_ms"));
-	uint64_t asked_ns = asked_ms > 0 && asked_ms < (json_int_t)(UINT64_C(1) << 40)
-				    ? (uint64_t)asked_ms * PHX_NS_PER_MS + PHX_NS_PER_S
-				    : 0;
+	json_int_t asked_ms = ms_of(params, "timeout_ms") + ms_of(params, "duration_ms");
+	uint64_t asked_ns = asked_ms > 0 ? (uint64_t)asked_ms * PHX_NS_PER_MS + PHX_NS_PER_S : 0;
 
 	if (s->options->timeout_given || asked_ns < s->options->timeout_ns)
 		return s->options->timeout_ns;

@@ -126,6 +126,7 @@ static int start_reconcile(struct program *p)
 
 	p->control.loop = p->loop;
 	jobs_init(&p->control.jobs, p->loop, &p->control);
+	phx_list_init(&p->control.traces);
 	config.follow = p->follow;
 	if (rc == 0)
 		rc = reconcile_create(&config, &p->control.reconcile);
@@ -175,6 +176,7 @@ static int run(struct program *p, const struct options *o)
 	reconcile_destroy(p->control.reconcile);
 	follow_destroy(p->follow);
 	jobs_fini(&p->control.jobs);
+	noun_trace_drop(&p->control);
 	(void)phx_ctl_server_process(p->server); // what has been answered leaves
 close_state:
 	state_close(&p->control.state);

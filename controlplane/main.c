@@ -4,6 +4,7 @@
 #include "controlplane/options.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -194,6 +195,7 @@ int main(int argc, char **argv)
 	struct options options;
 
 	phx_log_set_program("controlplane");
+	phx_crash_install();
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_DONE:
 		return 0;

@@ -5,6 +5,7 @@
 #include "dataplane/options.h"
 #include "dataplane/rundir.h"
 
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ static void prepare_process(void)
 	(void)prctl(PR_SET_DUMPABLE, 0); // no ptrace, no core with applications' data
 #endif
 	phx_log_set_program("dataplane");
+	phx_crash_install();
 }
 
 // Each application takes about ten descriptors, so all that may be had are asked for; EAL aborts

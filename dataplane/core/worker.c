@@ -4,6 +4,7 @@
 
 #include "dataplane/core/trace.h"
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -313,6 +314,7 @@ int worker_main(void *arg)
 	struct worker *worker = arg;
 	int rc = rte_rcu_qsbr_thread_register(worker->qsbr, worker->index);
 
+	phx_crash_thread();
 	if (rc != 0) {
 		phx_log_err("worker", "cannot register worker %u for quiescence", worker->index);
 		return -EINVAL;

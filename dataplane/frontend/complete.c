@@ -2,6 +2,7 @@
 // Completions of client calls and the writing of completion entries, see complete.h.
 #include "dataplane/frontend/complete.h"
 
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
@@ -206,6 +207,7 @@ void call_complete(
 	}
 	counted_stage(session, sample, STATS_REPLY);
 	call_put(call, status, reply);
+	PROBE2(call_delivered, call, status->code);
 	if (phx_unlikely((sample | token) != 0))
 		call_stamped(session, sample, token, status->code);
 }
@@ -284,6 +286,7 @@ void call_complete_block(struct call *call)
 
 	counted_stage(session, sample, STATS_REPLY);
 	block_put(call);
+	PROBE2(call_delivered, call, code);
 	if (phx_unlikely((sample | token) != 0))
 		call_stamped(session, sample, token, code);
 }

@@ -3,6 +3,7 @@
 #include "dataplane/frontend/serve.h"
 
 #include "dataplane/core/landing.h"
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
@@ -191,6 +192,7 @@ static bool request_put(struct rcall *r, const struct comp_bytes *bytes)
 	r->delivered = true;
 	stat_add(&session->stats.requests, 1);
 	counted_stage(session, r->sample, STATS_DELIVERED);
+	PROBE1(request_delivered, r);
 	trace_serve_at(session->worker, r->trace, PHX_TRACE_DELIVERED);
 	return true;
 }
@@ -332,6 +334,7 @@ void rcall_deliver(struct rcall *r, const struct iovec *iov, int iov_count, uint
 
 	r->msg_len = msg_len;
 	r->meta_len = meta_len;
+	PROBE1(request_complete, r);
 	trace_serve_at(session->worker, r->trace, PHX_TRACE_COMPLETE);
 	if (r->deadline_ns != UINT64_MAX)
 		timer_start(&session->worker->timers, &r->timer, r->deadline_ns, rcall_deadline);
@@ -395,6 +398,7 @@ void serve_reply(struct session_queue *q, const struct phx_sub_entry *e, const v
 	}
 	stat_add(&session->stats.replies, 1);
 	counted_stage(session, r->sample, STATS_REPLIED);
+	PROBE1(request_replied, r);
 	trace_serve_at(session->worker, r->trace, PHX_TRACE_REPLIED);
 	r->state = RCALL_REPLYING;
 	r->reply_inline = no_message ? e->meta_len == 0 && e->text_len == 0

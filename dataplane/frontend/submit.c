@@ -4,6 +4,7 @@
 #include "dataplane/frontend/submit.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
@@ -222,6 +223,7 @@ static void call_start(struct session_queue *q, const union submit_entry *s, uin
 	}
 	call->method_name = method->name;
 	counted_call_start(call, series);
+	PROBE4(call_taken, call, q->session->config.id, call->service_name, call->method_name);
 	if (phx_unlikely(q->session->worker->trace != NULL))
 		call->trace = trace_call_start(q->session->worker, q->session->config.id,
 			call->service_name, call->method_name, call->start_ns);

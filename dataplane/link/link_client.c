@@ -4,6 +4,7 @@
 // Replies are client_reply.c.
 #include "dataplane/link/client.h"
 
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 #include "lib/base/hash.h"
 
@@ -190,6 +191,7 @@ static void on_refused(struct link *link, struct path *path, const struct phx_fr
 	call = client_call(link, f);
 	if (call == NULL || call->zombie)
 		return;
+	PROBE2(call_received, call, f->sequence);
 	trace_at(link->worker, call->trace, TRACE_RECEIVED);
 	client_take_back(call);
 	client_reply(link, call, f, iov, n);

@@ -4,6 +4,7 @@
 #include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
 
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 
 #include "lib/base/hash.h"
@@ -240,6 +241,7 @@ void path_send(struct path *path, struct call *call)
 	uint32_t cookie;
 	int n = 0, rc;
 
+	PROBE1(call_chained, call);
 	trace_at(path->channel->worker, call->trace, TRACE_CHAINED);
 	if (phx_unlikely(path->state != PATH_OPEN)) {
 		struct path *again;
@@ -272,6 +274,7 @@ void path_send(struct path *path, struct call *call)
 	conn_count(&path->channel->bytes_out, size);
 	conn_count(&path->link->calls_out, 1);
 	sent_add(path, call, cookie);
+	PROBE2(call_sent, call, path->sequence);
 	if (phx_unlikely((call->sample | call->trace) != 0))
 		sent_stamped(path, call, &f);
 	out_fill(path, call, size, (f.flags & PHX_FRAME_F_PROTOBUF) != 0);

@@ -3,6 +3,7 @@
 // is checked before use. Worker thread, hot.
 #include "dataplane/link/server.h"
 
+#include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
 #include "lib/schema/metadata.h"
 
@@ -280,6 +281,7 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 	}
 	r->peer_image = (f->flags & PHX_FRAME_F_PROTOBUF) == 0;
 	rcall_enter(rc, r, f, worker->now_ns);
+	PROBE2(request_received, r, f->sequence);
 	if (phx_unlikely((f->flags & PHX_FRAME_F_TRACE) != 0))
 		r->trace = trace_serve_start(worker);
 	if (phx_unlikely(f->payload_bad))

@@ -193,6 +193,7 @@ int main(int argc, char **argv)
 {
 	struct program program = {0};
 	struct options options;
+	int code;
 
 	phx_log_set_program("controlplane");
 	phx_crash_install();
@@ -205,5 +206,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	phx_log_set_level(options.log_level);
-	return run(&program, &options);
+	code = run(&program, &options);
+	options_fini(&options);
+	return code;
 }

@@ -17,6 +17,7 @@ struct trace_wait {
 	struct phx_ctl_call *call;
 	struct loop_source timer;
 	json_t *id; // parameters of rpc_get
+	uint64_t deadline_ns;
 };
 
 static void wait_free(struct trace_wait *w)
@@ -72,11 +73,31 @@ static void started(void *arg, json_t *result, const struct phx_ctl_error *e)
 	loop_set_timer(&w->timer, STEP_NS);
 }
 
+static void stopped(void *arg, json_t *result, const struct phx_ctl_error *e)
+{
+	(void)arg; // nobody waits for it, and whether it was still running is the same to all
+	(void)result;
+	(void)e;
+}
+
+static void give_up(struct trace_wait *w)
+{
+	(void)reconcile_request(w->control->reconcile, "trace.rpc_stop", w->id, TIMEOUT_NS, stopped,
+		NULL); // else it ends when its time is over
+	phx_ctl_call_fail_code(
+		w->call, PHX_DEADLINE_EXCEEDED, "the trace was not over within timeout_ms");
+	wait_free(w);
+}
+
 static void timer_fired(void *arg)
 {
 	struct trace_wait *w = arg;
 
 	loop_set_timer(&w->timer, 0);
+	if (phx_clock_ns() >= w->deadline_ns) {
+		give_up(w);
+		return;
+	}
 	ask(w, "trace.rpc_get", w->id, got);
 }
 
@@ -85,9 +106,12 @@ void noun_trace_rpc(void *arg, struct phx_ctl_call *call)
 	struct control *c = arg;
 	struct trace_wait *w = calloc(1, sizeof(*w));
 	json_t *params = json_copy(phx_ctl_call_params(call));
+	int64_t timeout_ms = phx_ctl_call_int(call, "timeout_ms", 0);
 
 	if (w != NULL) {
-		*w = (struct trace_wait){.control = c, .call = call};
+		*w = (struct trace_wait){.control = c, .call = call, .deadline_ns = UINT64_MAX};
+		if (timeout_ms > 0)
+			w->deadline_ns = phx_clock_ns() + (uint64_t)timeout_ms * PHX_NS_PER_MS;
 		w->timer = (struct loop_source){.fd = -1, .fn = timer_fired, .arg = w};
 	}
 	if (w == NULL || params == NULL || loop_add_timer(c->loop, &w->timer) != 0) {

@@ -116,8 +116,11 @@ def refusals(host):
     assert c.error("trace.rpc_start", app="nobody")["code"] == 5
     for bad in ({"count": 0}, {"count": 1001}, {"duration_ms": 60001}, {"method": "a b"}):
         assert c.error("trace.rpc_start", **bad)["code"] == -32602, bad
-    # Whoever waits for one that nobody stops is told when its time is over.
-    t = c.call("trace.rpc", duration_ms=100)
+    e = c.error("trace.rpc", duration_ms=60000, timeout_ms=100)
+    assert e["code"] == 4, e
+    # It was stopped: the next one may start. Whoever waits for one that nobody stops is told when its time is over.
+    t = rpc.wait_for("stop", lambda: (lambda a: a.get("result"))(
+        c.answer(c.send("trace.rpc", duration_ms=100))))
     assert (t["state"], t["ended_by"]) == ("done", "duration"), t
 
 

@@ -270,6 +270,9 @@ void api_trace_drop(struct api *api)
 	if (t == NULL)
 		return;
 	ctl_timer_stop(api->config.loop, &t->timer);
+	// Calls that end when all is taken down find none.
+	for (unsigned i = 0; i < api->config.worker_count; i++)
+		api->config.workers[i]->trace = NULL;
 	if (t->trace != NULL)
 		free(phx_container_of(t->trace, struct owned_trace, trace));
 	free(t->method);

@@ -140,6 +140,34 @@ def shell(host, target):
     assert client.returncode is not None
 
 
+def begins(host, trace_id):
+    """Another connection sees that the trace runs."""
+    c = host.bed.connect(os.path.join(host.run, "control.sock"))
+    rpc.wait_for(trace_id, lambda: c.answer(c.send("trace.rpc_get", trace=trace_id)).get(
+        "result", {}).get("state") == "running")
+    c.close()
+
+
+def ends(host, target):
+    """Daemons end in order while a trace waits."""
+    print("- the daemons end in the middle of a trace")
+    client = host.bench("last", "client", target, "-z", "60")
+    last = trace(host, count=1)["trace"]
+    waiting = host.c.send("trace.rpc", count=1000, duration_ms=60000, method="no.Such/Method")
+    begins(host, f"trace-{int(last.split('-')[1]) + 1}")
+    assert host.bed.stop(f"{host.name}.dp") == 0, host.bed.log(f"{host.name}.dp")
+    e = host.c.answer(waiting)["error"]
+    assert e["code"] == 14, e
+    assert host.c.error("trace.rpc")["code"] == 14
+    host.bed.start(f"{host.name}.dp", "dataplane/phoenix-dataplane", "--rundir", host.run)
+    rpc.wait_for("rules", lambda: host.c.call("system.status")["state"] == "running")
+    host.c.send("trace.rpc", count=1000, duration_ms=60000, method="no.Such/Method")
+    begins(host, "trace-1")
+    assert host.bed.stop(f"{host.name}.cp") == 0, host.bed.log(f"{host.name}.cp")
+    host.bed.stop("last")
+    assert client.returncode is not None
+
+
 def frames(host):
     """Frames that came from the peer, and calls, over all links."""
     links = [host.c.call("link.get", link=r["link"])
@@ -206,6 +234,7 @@ def main():
         after = cpu(a, "local:fast", pid)
         print(f"  CPU time of a call before any trace {before:.2f} us, after them {after:.2f} us")
         assert after <= 1.3 * before, (before, after)
+        ends(a, "local:fast")
     print("passed")
 
 

@@ -199,13 +199,14 @@ void phx_crash_thread(void)
 
 void phx_crash_install(void)
 {
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 	struct sigaction action = {
 		.sa_sigaction = on_fatal,
 		.sa_flags = (int)(SA_SIGINFO | SA_ONSTACK | SA_RESETHAND),
 	};
 	void *warm[4];
 
+	if (PHX_SANITIZED)
+		return;
 	installed = true;
 	phx_crash_symbols_load();
 	(void)backtrace(warm, PHX_ARRAY_LEN(warm)); // loads the unwinder, which allocates
@@ -213,5 +214,4 @@ void phx_crash_install(void)
 	(void)sigemptyset(&action.sa_mask); // these cannot fail with valid arguments
 	for (size_t i = 0; i < PHX_ARRAY_LEN(fatals); i++)
 		(void)sigaction(fatals[i].signal, &action, NULL);
-#endif
 }

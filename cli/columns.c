@@ -8,7 +8,7 @@
 
 static bool word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '#';
 }
 
 // Members of the result as the table's words name them, those of "the row of X.list" too.
@@ -58,6 +58,21 @@ static int fail(const struct phx_ctl_method *m, const char *word, struct phx_ctl
 	return -EINVAL;
 }
 
+bool print_column_matches(const char *pattern, const char *word, size_t len)
+{
+	const char *end = word + len;
+
+	for (; *pattern != '\0' && word < end; pattern++, word++) {
+		if (*pattern == '#' && *word >= '0' && *word <= '9') {
+			while (word + 1 < end && word[1] >= '0' && word[1] <= '9')
+				word++;
+		} else if (*pattern != *word) {
+			return false;
+		}
+	}
+	return *pattern == '\0' && word == end;
+}
+
 // Is the first part of the path a member of the result?
 static bool is_member(const struct phx_ctl_method *m, const char *word)
 {
@@ -67,7 +82,12 @@ static bool is_member(const struct phx_ctl_method *m, const char *word)
 	names_result(&names, m, 0);
 	for (const struct phx_ctl_column *c = m->columns; c->key != NULL; c++)
 		names_add(&names, c->key, strlen(c->key));
-	return names_match(&names, word, len, false, NULL) >= 0;
+	if (names_match(&names, word, len, false, NULL) >= 0)
+		return true;
+	for (size_t i = 0; i < names.count; i++)
+		if (print_column_matches(names.items[i], word, len))
+			return true;
+	return false;
 }
 
 static int add(struct print_columns *c, const struct phx_ctl_method *m, const char *word,

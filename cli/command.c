@@ -18,10 +18,51 @@ int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 
 static void set_timeout(const struct cli *cli, struct grammar_command *c)
 {
-	if (!c->raw && c->method != NULL && (c->method->flags & PHX_CTL_FORWARD) != 0 &&
-		json_object_get(c->params, "timeout_ms") == NULL)
-		(void)json_object_set_new(
-			c->params, "timeout_ms", json_integer(session_forward_ms(&cli->session)));
+	json_int_t ms = 0, lasts;
+
+	if (c->raw || c->method == NULL || json_object_get(c->params, "timeout_ms") != NULL)
+		return;
+	lasts = phx_ctl_method_lasts_ms(c->method, c->params);
+	if ((c->method->flags & PHX_CTL_FORWARD) != 0 || lasts != 0) {
+		ms = session_forward_ms(&cli->session);
+		if (!cli->options.timeout_given)
+			ms += lasts;
+	} else if (strcmp(c->method->name, "job.wait") == 0)
+		ms = PHX_CTL_TIMEOUT_MAX_MS; // as long as any job; -t is less
+	if (ms != 0)
+		(void)json_object_set_new(c->params, "timeout_ms", json_integer(ms));
+}
+
+// The error that the job ended with, as one of the shell.
+static int job_failed(struct cli *cli, json_t *job)
+{
+	static const char *const members[] = {"hint", "candidates"};
+	const char *name = json_string_value(json_object_get(job, "job"));
+	const char *text = json_string_value(json_object_get(job, "error"));
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	if (cli->report.json)
+		return CLI_JOB; // the job says it all
+	(void)phx_ctl_error_set(&e, (int)json_integer_value(json_object_get(job, "code")), "%s: %s",
+		name != NULL ? name : "the job", text != NULL ? text : "it has failed");
+	for (size_t i = 0; i < PHX_ARRAY_LEN(members); i++)
+		phx_ctl_error_add(&e, members[i], json_incref(json_object_get(job, members[i])));
+	return command_fail(cli, &e, CLI_JOB);
+}
+
+// What was answered is shown; it may still say that something is wrong.
+static int result_exit_code(struct cli *cli, const struct phx_ctl_method *m, json_t *result)
+{
+	const char *state = json_string_value(json_object_get(result, "state"));
+
+	if (m == NULL)
+		return CLI_DONE;
+	if ((m->flags & PHX_CTL_JOB) != 0 && state != NULL && strcmp(state, "failed") == 0)
+		return job_failed(cli, result);
+	if ((m->flags & PHX_CTL_FAULTS) != 0 &&
+		json_array_size(json_object_get(result, m->list_key)) != 0)
+		return session_exit_code(PHX_INVALID_ARGUMENT);
+	return CLI_DONE;
 }
 
 static int send_command(
@@ -39,8 +80,9 @@ static int send_command(
 		!cli->report.quiet)
 		(void)fputs("dry run, nothing was changed\n", cli->report.out);
 	report_result(&cli->report, c->method, c->raw, columns, result);
+	code = result_exit_code(cli, c->method, result);
 	json_decref(result);
-	return CLI_DONE;
+	return code;
 }
 
 // The command and its arguments; both have checked nothing yet.

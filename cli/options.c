@@ -32,7 +32,8 @@ const char options_help[] =
 	"  -q, --quiet          no text when it worked\n"
 	"  -v, --show-rpc       show the JSON request on stderr\n"
 	"  -n, --dry-run        let the server check a change without making it\n"
-	"  -t, --timeout TIME   wait this long for an answer (seconds or 500ms; default 10s)\n"
+	"  -t, --timeout TIME   wait this long for an answer (seconds or 500ms; default 10s,\n"
+	"                       and until the job is over for who waits for one)\n"
 	"  -r, --retries N      try again to connect, N times, 200 ms apart\n"
 	"  -f, --file FILE      run a file of commands, or of JSON requests when its first\n"
 	"                       byte is { or [; - is stdin\n"
@@ -45,8 +46,9 @@ const char options_help[] =
 	"  -V, --version\n"
 	"\n"
 	"exit codes: 0 done, 1 local failure, 2 usage (nothing was sent), 3 cannot connect,\n"
-	"4 no answer in time, 64+N the server answered status N (69 not found, 71 permission,\n"
-	"78 dataplane unavailable), 130 interrupted\n";
+	"4 no answer in time, 5 the job that was waited for has failed, 64+N the server answered\n"
+	"status N (67 invalid argument, also what config validate finds, 69 not found,\n"
+	"71 permission, 78 dataplane unavailable), 130 interrupted\n";
 
 enum { OPT_RUNDIR = 256, OPT_DUMP, OPT_COMPLETE };
 

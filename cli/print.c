@@ -254,6 +254,41 @@ static void columns_of_method(
 		columns_of_object(c, result);
 }
 
+// The columns with those of the rows in place of the ones whose names have a #.
+static void columns_of_patterns(
+	struct print_columns *out, const struct print_columns *columns, json_t *rows)
+{
+	json_t *row, *value;
+	const char *key;
+	size_t i;
+
+	for (size_t k = 0; k < columns->count; k++) {
+		if (strchr(columns->keys[k], '#') == NULL) {
+			add_column(out, columns->keys[k], columns->headers[k]);
+			continue;
+		}
+		json_array_foreach(rows, i, row)
+		{
+			json_object_foreach(row, key, value)
+			{
+				if (print_column_matches(columns->keys[k], key, strlen(key)))
+					add_column(out, key, NULL);
+			}
+		}
+	}
+}
+
+static void put_rows(FILE *out, const struct print_columns *columns, json_t *rows)
+{
+	struct print_columns *own = calloc(1, sizeof(*own));
+
+	if (own == NULL)
+		return;
+	columns_of_patterns(own, columns, rows);
+	put_table(out, own, rows, 0);
+	free(own);
+}
+
 void print_result(FILE *out, const struct phx_ctl_method *m, const struct print_columns *columns,
 	json_t *result)
 {
@@ -269,7 +304,7 @@ void print_result(FILE *out, const struct phx_ctl_method *m, const struct print_
 		columns = own;
 	}
 	if (list)
-		put_table(out, columns, json_object_get(result, m->list_key), 0);
+		put_rows(out, columns, json_object_get(result, m->list_key));
 	else if (json_is_object(result))
 		put_object(out, columns, result, 0);
 	else

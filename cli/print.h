@@ -21,6 +21,9 @@ struct print_columns {
 int print_columns_parse(const char *list, const struct phx_ctl_method *m, struct print_columns *out,
 	struct phx_ctl_error *e);
 
+// Is the word the pattern, with digits for each #?
+bool print_column_matches(const char *pattern, const char *word, size_t len);
+
 // Print a result. m may be NULL. Everything the result has is shown, in the order of the
 // method's columns and then as it came, unless columns choose; a list shows the method's
 // columns.

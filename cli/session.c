@@ -18,8 +18,9 @@
 #define RETRY_NS  (200 * PHX_NS_PER_MS)
 #define ROWS_NS	  (200 * PHX_NS_PER_MS)
 #define WHY_BYTES 256
-
-#define TIMEOUT_MAX_MS 600000 // of timeout_ms in the method table
+// How much later than its timeout_ms a request may be answered; a job has steps of its own then.
+#define LATE_NS	    PHX_NS_PER_S
+#define JOB_LATE_NS (3 * PHX_NS_PER_S)
 
 static atomic_bool interrupted; // set by the handler
 
@@ -131,20 +132,17 @@ static void show_request(const char *method, json_t *params)
 	json_decref(request);
 }
 
-// 0: not given, or beyond all reason.
-static json_int_t ms_of(json_t *params, const char *name)
-{
-	json_int_t ms = json_integer_value(json_object_get(params, name));
-
-	return ms > 0 && ms < (json_int_t)1 << 40 ? ms : 0;
-}
-
-// Time for an answer: -t, else a server's own limit (or how long it is to look) and a second, else
-// the default.
+// Time for an answer: -t, else the server's own limit and a little, else the default.
 static uint64_t timeout_of(const struct session *s, json_t *params)
 {
-	json_int_t asked_ms = ms_of(params, "timeout_ms") + ms_of(params, "duration_ms");
-	uint64_t asked_ns = asked_ms > 0 ? (uint64_t)asked_ms * PHX_NS_PER_MS + PHX_NS_PER_S : 0;
+	bool wait = json_is_true(json_object_get(params, "wait"));
+	json_int_t asked_ms = json_integer_value(json_object_get(params, "timeout_ms"));
+	uint64_t asked_ns = 0;
+
+	if (asked_ms == 0 && wait)
+		asked_ms = PHX_CTL_JOB_MS;
+	if (asked_ms > 0 && asked_ms <= PHX_CTL_TIMEOUT_MAX_MS)
+		asked_ns = (uint64_t)asked_ms * PHX_NS_PER_MS + (wait ? JOB_LATE_NS : LATE_NS);
 
 	if (s->options->timeout_given || asked_ns < s->options->timeout_ns)
 		return s->options->timeout_ns;
@@ -255,7 +253,7 @@ json_int_t session_forward_ms(const struct session *s)
 	uint64_t ns = s->options->timeout_ns;
 	uint64_t ms = (ns - phx_min(ns / 10, 500 * PHX_NS_PER_MS)) / PHX_NS_PER_MS;
 
-	return (json_int_t)phx_max(phx_min(ms, (uint64_t)TIMEOUT_MAX_MS), (uint64_t)1);
+	return (json_int_t)phx_max(phx_min(ms, (uint64_t)PHX_CTL_TIMEOUT_MAX_MS), (uint64_t)1);
 }
 
 json_t *session_rows(void *arg, const struct phx_ctl_method *list)

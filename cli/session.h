@@ -13,6 +13,7 @@ enum cli_exit {
 	CLI_USAGE = 2,
 	CLI_CONNECT = 3,
 	CLI_TIMEOUT = 4,
+	CLI_JOB = 5,
 	CLI_STATUS = 64,
 	CLI_INTERRUPTED = 130,
 };

@@ -65,6 +65,7 @@ void noun_trace_rpc(void *arg, struct phx_ctl_call *call);
 void noun_trace_drop(struct control *c);
 // Methods that the dataplane answers.
 void noun_forward(void *arg, struct phx_ctl_call *call);
+void noun_forward_aside(void *arg, struct phx_ctl_call *call); // where the answer takes its time
 
 // The table for control.sock.
 extern const struct phx_ctl_binding control_bindings[];

@@ -3,6 +3,7 @@
 #include "controlplane/events.h"
 
 #include "lib/base/compiler.h"
+#include "lib/base/hash.h"
 #include "lib/base/limits.h"
 
 #include <errno.h>
@@ -22,8 +23,14 @@ struct subscription {
 
 int events_init(struct events *e)
 {
+	uint8_t uuid[16];
+	int rc = phx_random_bytes(uuid, sizeof(uuid));
+
 	*e = (struct events){.next_subscription = 1};
 	phx_list_init(&e->subscriptions);
+	if (rc != 0)
+		return rc;
+	phx_ctl_uuid_text(uuid, e->instance);
 	return phx_ctl_events_init(&e->ring, PHX_LIMIT_EVENTS_MAX);
 }
 
@@ -72,12 +79,21 @@ static bool is_operator(const struct phx_ctl_call *call)
 	return phx_ctl_call_peer(call)->role >= PHX_CTL_OP;
 }
 
+// The number behind since_seq. One that has not been given yet was given by another control plane,
+// and everything is new to who has it.
+static uint64_t behind(const struct events *e, const struct phx_ctl_call *call, int64_t missing)
+{
+	uint64_t since = (uint64_t)phx_ctl_call_int(call, "since_seq", missing) + 1;
+
+	return since > e->ring.next ? phx_ctl_events_first(&e->ring) : since;
+}
+
 // ---- history ----
 
 void events_history(struct events *e, struct phx_ctl_call *call, uint64_t generation)
 {
 	json_t *types = json_object_get(phx_ctl_call_params(call), "types");
-	uint64_t since = (uint64_t)phx_ctl_call_int(call, "since_seq", -1) + 1;
+	uint64_t since = behind(e, call, -1);
 	uint64_t first = phx_ctl_events_first(&e->ring), seq = e->ring.next;
 	uint64_t lost = since != 0 && since < first ? first - since : 0;
 	size_t left = (size_t)phx_ctl_call_int(call, "limit", 100);
@@ -92,9 +108,9 @@ void events_history(struct events *e, struct phx_ctl_call *call, uint64_t genera
 		left--;
 	}
 	phx_ctl_call_reply(
-		call, json_pack("{s:o, s:I, s:o, s:n}", "events", rows, "lost", (json_int_t)lost,
-			      "generation", json_sprintf("%llu", (unsigned long long)generation),
-			      "next"));
+		call, json_pack("{s:o, s:I, s:s, s:o, s:n}", "events", rows, "lost",
+			      (json_int_t)lost, "instance", e->instance, "generation",
+			      json_sprintf("%llu", (unsigned long long)generation), "next"));
 }
 
 // ---- subscriptions ----
@@ -159,14 +175,13 @@ void events_subscribe(struct events *e, struct phx_ctl_call *call)
 	s->types = json_incref(json_object_get(phx_ctl_call_params(call), "types"));
 	s->all = is_operator(call);
 	// Without since_seq: from now on.
-	s->seq = phx_min(
-		(uint64_t)phx_ctl_call_int(call, "since_seq", INT64_MAX - 1) + 1, e->ring.next);
+	s->seq = behind(e, call, (int64_t)e->ring.next - 1);
 	(void)snprintf(
 		s->name, sizeof(s->name), "sub-%llu", (unsigned long long)e->next_subscription++);
 	phx_list_add_tail(&e->subscriptions, &s->node);
 	e->subscription_count++;
-	phx_ctl_call_reply(call,
-		json_pack("{s:s, s:I}", "subscription", s->name, "seq", (json_int_t)(s->seq - 1)));
+	phx_ctl_call_reply(call, json_pack("{s:s, s:I, s:s}", "subscription", s->name, "seq",
+					 (json_int_t)(s->seq - 1), "instance", e->instance));
 }
 
 void events_unsubscribe(struct events *e, struct phx_ctl_call *call)

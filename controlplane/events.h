@@ -15,9 +15,10 @@ struct events {
 	struct phx_list subscriptions;
 	unsigned subscription_count;
 	uint64_t next_subscription;
+	char instance[PHX_CTL_UUID_BYTES]; // whose events the numbers count
 };
 
-// -ENOMEM.
+// -ENOMEM, or -errno without random numbers.
 int events_init(struct events *e);
 // After the server has gone.
 void events_fini(struct events *e);

@@ -2,15 +2,14 @@
 // The long polls behind follow.h. Works with dataplane/control/api_event.c at the other end.
 #include "controlplane/follow.h"
 
+#include "controlplane/dial.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "lib/ctl/client.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define WAIT_MS	   10000
 #define TIMEOUT_NS (15 * PHX_NS_PER_S)
@@ -98,20 +97,14 @@ static void client_ready(void *arg)
 	loop_set_timer(&f->timer, RETRY_NS);
 }
 
-// Only a dataplane of this user or of root is believed.
 static int dial(struct follow *f)
 {
-	uint32_t uid;
-	int rc = phx_ctl_client_open(f->path, &f->client);
+	int rc = dial_dataplane(f->path, &f->client);
 
 	if (rc != 0)
 		return rc;
-	rc = phx_ctl_client_peer_uid(f->client, &uid);
-	if (rc == 0 && uid != 0 && uid != geteuid())
-		rc = -EACCES;
 	f->source.fd = phx_ctl_client_fd(f->client);
-	if (rc == 0)
-		rc = loop_add(f->loop, &f->source);
+	rc = loop_add(f->loop, &f->source);
 	if (rc != 0) {
 		phx_ctl_client_destroy(f->client);
 		f->client = NULL;

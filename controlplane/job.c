@@ -17,7 +17,6 @@
 #define WAITERS_MAX	32
 #define STEP_NS		(20 * PHX_NS_PER_MS)
 #define STEP_TIMEOUT_NS (2 * PHX_NS_PER_S)
-#define TIMEOUT_MS	10000
 
 enum job_state { JOB_RUNNING, JOB_DONE, JOB_FAILED };
 
@@ -29,13 +28,14 @@ struct job {
 	const char *kind; // its method
 	struct job_plan plan;
 	enum job_state state;
-	bool closing; // the last step is under way
-	bool asked;   // an answer of the dataplane is awaited
+	bool closing;  // the last step is under way
+	bool asked;    // an answer of the dataplane is awaited
+	bool answered; // a step has found the object
 	uint64_t deadline_ns;
 	struct loop_source timer;
 	json_int_t inflight, cut;
 	json_t *started_at, *ended_at;
-	char error[PHX_CTL_ERROR_TEXT];
+	struct phx_ctl_error error;		   // code 0: none
 	struct phx_ctl_call *waiters[WAITERS_MAX]; // NULL: free
 };
 
@@ -47,6 +47,22 @@ void jobs_init(struct jobs *jobs, struct loop *loop, struct control *control)
 	phx_list_init(&jobs->all);
 }
 
+// As in the error of a call, less what concerns the request.
+static void add_error(json_t *row, const struct phx_ctl_error *e)
+{
+	static const char *const members[] = {"hint", "candidates"};
+
+	(void)json_object_set_new(row, "error", json_string(e->text));
+	(void)json_object_set_new(row, "code", json_integer(e->code));
+	(void)json_object_set_new(row, "status", json_string(phx_ctl_code_name(e->code)));
+	for (size_t i = 0; i < PHX_ARRAY_LEN(members); i++) {
+		json_t *value = json_object_get(e->data, members[i]);
+
+		if (value != NULL)
+			(void)json_object_set(row, members[i], value);
+	}
+}
+
 static json_t *job_json(const struct job *j)
 {
 	static const char *const states[] = {"running", "done", "failed"};
@@ -56,8 +72,8 @@ static json_t *job_json(const struct job *j)
 
 	if (j->ended_at != NULL)
 		(void)json_object_set(row, "ended_at", j->ended_at);
-	if (j->error[0] != '\0')
-		(void)json_object_set_new(row, "error", json_string(j->error));
+	if (j->error.code != 0)
+		add_error(row, &j->error);
 	return row;
 }
 
@@ -76,6 +92,7 @@ static void job_free(struct job *j)
 	json_decref(j->plan.params);
 	json_decref(j->started_at);
 	json_decref(j->ended_at);
+	phx_ctl_error_fini(&j->error);
 	free(j);
 }
 
@@ -103,13 +120,17 @@ static void forget_old(struct jobs *jobs)
 	}
 }
 
-static void end(struct job *j, const char *error)
+// error NULL: well.
+static void end(struct job *j, const struct phx_ctl_error *error)
 {
 	struct jobs *jobs = j->jobs;
 	bool stop = j->plan.stop && error == NULL;
 
 	j->state = error == NULL ? JOB_DONE : JOB_FAILED;
-	(void)snprintf(j->error, sizeof(j->error), "%s", error != NULL ? error : "");
+	if (error != NULL) {
+		(void)phx_ctl_error_set(&j->error, error->code, "%s", error->text);
+		j->error.data = json_incref(error->data);
+	}
 	j->ended_at = phx_ctl_wall_time(0);
 	loop_del_timer(jobs->loop, &j->timer);
 	jobs->running--;
@@ -126,6 +147,17 @@ static void end(struct job *j, const char *error)
 		control_stop(jobs->control);
 }
 
+static void end_code(struct job *j, int code, const char *text, const char *hint)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	(void)phx_ctl_error_set(&e, code, "%s", text);
+	if (hint != NULL)
+		phx_ctl_error_add(&e, "hint", json_string(hint));
+	end(j, &e);
+	phx_ctl_error_fini(&e);
+}
+
 static void stepped(void *arg, json_t *result, const struct phx_ctl_error *e)
 {
 	struct job *j = arg;
@@ -134,11 +166,17 @@ static void stepped(void *arg, json_t *result, const struct phx_ctl_error *e)
 	j->asked = false;
 	if (j->state != JOB_RUNNING)
 		return;
-	// A dataplane that is told to end may not have the time to say so.
-	if (result == NULL && !(j->closing && j->plan.stop && e->code == PHX_UNAVAILABLE)) {
-		end(j, e->text);
+	// What was there and has gone by itself is what was wanted.
+	if (result == NULL && e->code == PHX_NOT_FOUND && j->answered && j->plan.close) {
+		end(j, NULL);
 		return;
 	}
+	// A dataplane that is told to end may not have the time to say so.
+	if (result == NULL && !(j->closing && j->plan.stop && e->code == PHX_UNAVAILABLE)) {
+		end(j, e);
+		return;
+	}
+	j->answered = true;
 	if (j->closing) {
 		end(j, NULL);
 		return;
@@ -157,7 +195,9 @@ static void stepped(void *arg, json_t *result, const struct phx_ctl_error *e)
 
 		(void)snprintf(text, sizeof(text), "%lld calls are still under way",
 			(long long)j->inflight);
-		end(j, text);
+		end_code(j, PHX_DEADLINE_EXCEEDED, text,
+			"the host stays drained: wait again, or phoenix-cli system drain resume "
+			"yes");
 	} else {
 		end(j, NULL);
 	}
@@ -175,8 +215,10 @@ static void step(struct job *j)
 		j->asked = true;
 	else if (rc == -ENOTCONN && j->plan.stop)
 		end(j, NULL); // nothing to end there
+	else if (rc == -ENOTCONN)
+		end_code(j, PHX_UNAVAILABLE, "the dataplane is down", "phoenix-cli system status");
 	else
-		end(j, rc == -ENOTCONN ? "the dataplane is down" : "out of memory");
+		end_code(j, PHX_INTERNAL, "out of memory", NULL);
 }
 
 static void timer_fired(void *arg)
@@ -206,8 +248,9 @@ static struct job *job_create(struct jobs *jobs, struct phx_ctl_call *call, stru
 	(void)snprintf(j->object, sizeof(j->object), "%s", plan.object); // cut when long
 	j->started_at = phx_ctl_wall_time(0);
 	j->closing = !plan.drain;
-	j->deadline_ns = phx_clock_ns() +
-			 (uint64_t)phx_ctl_call_int(call, "timeout_ms", TIMEOUT_MS) * PHX_NS_PER_MS;
+	j->deadline_ns =
+		phx_clock_ns() +
+		(uint64_t)phx_ctl_call_int(call, "timeout_ms", PHX_CTL_JOB_MS) * PHX_NS_PER_MS;
 	phx_list_add_tail(&jobs->all, &j->node);
 	jobs->running++;
 	return j;

@@ -338,7 +338,9 @@ void noun_config_validate(void *arg, struct phx_ctl_call *call)
 	check_members(errors, document);
 	check_elements(errors, document);
 	// Names that are there twice or refer to nothing, once everything can be read.
-	if (json_array_size(errors) == 0 && phx_ctl_document_parse(document, PREFIX, &d, &e) != 0)
+	if (json_array_size(errors) == 0 &&
+		(phx_ctl_document_parse(document, PREFIX, &d, &e) != 0 ||
+			phx_ctl_document_fits(d->json, &e) != 0))
 		add_error(errors, &e);
 	phx_ctl_document_destroy(d);
 	json_decref(document);

@@ -30,7 +30,7 @@ static void warn(json_t *warnings, const char *id, const char *text, const char 
 static void add_dataplane(json_t *dataplane, json_t *warnings, json_t *said)
 {
 	static const char *const members[] = {
-		"version", "uptime_ms", "apps", "services", "peers", "workers"};
+		"state", "version", "uptime_ms", "apps", "services", "peers", "workers"};
 	const char *version = json_string_value(json_object_get(said, "version"));
 	char text[128];
 
@@ -49,6 +49,33 @@ static void add_dataplane(json_t *dataplane, json_t *warnings, json_t *said)
 		(void)json_array_extend(warnings, json_object_get(said, "warnings"));
 }
 
+// Why the dataplane does not have the rules in force.
+static void warn_of_step(json_t *warnings, const struct reconcile_status *s)
+{
+	const char *text = s->error[0] != '\0' ? s->error : "the rules are being pushed";
+
+	if (s->push_failed)
+		warn(warnings, "push_failed", text,
+			"it goes on with the rules it has, and is asked again more and more "
+			"rarely");
+	else if (s->up)
+		warn(warnings, "out_of_step", text,
+			"rules take effect when the dataplane has them");
+	else
+		warn(warnings, "dataplane_down", text,
+			"start phoenix-dataplane in the same run directory");
+}
+
+// Of the whole: what an operator should look at first.
+static const char *state_name(const struct reconcile_status *s, json_t *said)
+{
+	const char *state = json_string_value(json_object_get(said, "state"));
+
+	if (!s->up || !s->synced)
+		return "degraded";
+	return state != NULL && strcmp(state, "draining") == 0 ? "draining" : "running";
+}
+
 static void status_reply(struct control *c, struct phx_ctl_call *call, json_t *said,
 	const struct phx_ctl_error *silence)
 {
@@ -60,21 +87,17 @@ static void status_reply(struct control *c, struct phx_ctl_call *call, json_t *s
 		json_pack("{s:b, s:s, s:o, s:I}", "up", s.up, "instance", s.instance, "generation",
 			generation_text(s.generation), "pushes_total", (json_int_t)s.pushes_total);
 	if (!s.synced)
-		warn(warnings, s.up ? "out_of_step" : "dataplane_down",
-			s.error[0] != '\0' ? s.error : "the rules are being pushed",
-			s.up ? "rules take effect when the dataplane has them"
-			     : "start phoenix-dataplane in the same run directory");
+		warn_of_step(warnings, &s);
 	// An older dataplane does not have the method: that is no warning.
 	if (silence != NULL && silence->code == PHX_DEADLINE_EXCEEDED)
 		warn(warnings, "dataplane_slow", "the dataplane does not tell its status in time",
 			"phoenix-cli lcore list");
 	add_dataplane(dataplane, warnings, said);
 	phx_ctl_call_reply(call,
-		json_pack("{s:s, s:o, s:b, s:I, s:o, s:o}", "state",
-			s.up && s.synced ? "running" : "degraded", "generation",
-			generation_text(c->state.generation), "resynced", s.resynced, "uptime_ms",
-			(json_int_t)((phx_clock_ns() - c->started_ns) / PHX_NS_PER_MS), "dataplane",
-			dataplane, "warnings", warnings));
+		json_pack("{s:s, s:o, s:b, s:I, s:o, s:o}", "state", state_name(&s, said),
+			"generation", generation_text(c->state.generation), "resynced", s.resynced,
+			"uptime_ms", (json_int_t)((phx_clock_ns() - c->started_ns) / PHX_NS_PER_MS),
+			"dataplane", dataplane, "warnings", warnings));
 }
 
 static void status_done(void *arg, json_t *result, const struct phx_ctl_error *e)

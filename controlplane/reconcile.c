@@ -2,6 +2,8 @@
 // The conversation with the dataplane behind reconcile.h.
 #include "controlplane/reconcile.h"
 
+#include "controlplane/aside.h"
+#include "controlplane/dial.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -9,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define BACKOFF_MIN_NS (50 * PHX_NS_PER_MS)
 #define BACKOFF_MAX_NS (2 * PHX_NS_PER_S)
@@ -22,12 +23,14 @@ struct reconcile {
 	struct events *events;
 	struct follow *follow;
 	struct phx_ctl_client *client; // NULL: down
+	struct asides asides;
 	struct loop_source source;
 	struct loop_source timer; // dial again, or ask again
 	uint64_t backoff_ns;
 	bool busy;	 // a rules.get or rules.push is under way
 	uint64_t pushed; // generation in the push that is under way
 	bool synced, resynced;
+	bool push_failed; // error is why the dataplane does not take what is pushed
 	uint64_t generation;
 	uint64_t pushes_total;
 	char instance[64];
@@ -48,6 +51,7 @@ static void note_error(struct reconcile *r, const char *text)
 	if (strcmp(r->error, text) != 0)
 		phx_log_warn("reconcile", "dataplane is not in step: %s", text);
 	(void)snprintf(r->error, sizeof(r->error), "%s", text);
+	r->push_failed = false;
 	r->synced = false;
 }
 
@@ -60,7 +64,20 @@ static void note_synced(struct reconcile *r, uint64_t generation)
 	r->synced = true;
 	r->resynced = true;
 	r->error[0] = '\0';
+	r->push_failed = false;
 	r->backoff_ns = BACKOFF_MIN_NS;
+}
+
+// Stays the reason until a push succeeds or the dataplane cannot be reached any more, also when
+// the connection is lost over it.
+static void note_push_error(struct reconcile *r, const char *why)
+{
+	char text[PHX_CTL_ERROR_TEXT];
+
+	(void)snprintf(text, sizeof(text), "the push of generation %llu failed: %.200s",
+		(unsigned long long)r->pushed, why);
+	note_error(r, text);
+	r->push_failed = true;
 }
 
 static void push_done(void *arg, json_t *result, const struct phx_ctl_error *e)
@@ -69,7 +86,7 @@ static void push_done(void *arg, json_t *result, const struct phx_ctl_error *e)
 
 	r->busy = false;
 	if (result == NULL) {
-		note_error(r, e->text);
+		note_push_error(r, e->text);
 		retry_later(r);
 		return;
 	}
@@ -92,7 +109,7 @@ static void push(struct reconcile *r)
 	if (params == NULL || phx_ctl_client_send(r->client, "rules.push", params, TIMEOUT_NS,
 				      push_done, r) != 0) {
 		r->busy = false;
-		note_error(r, "the push cannot be sent");
+		note_push_error(r, "it cannot be sent");
 		retry_later(r);
 	}
 	json_decref(params);
@@ -173,6 +190,7 @@ static void hang_up(struct reconcile *r)
 static void client_ready(void *arg)
 {
 	struct reconcile *r = arg;
+	bool synced = r->synced; // before the loss ends what is under way
 	int rc = phx_ctl_client_process(r->client);
 
 	if (rc == 0)
@@ -181,31 +199,21 @@ static void client_ready(void *arg)
 	phx_log_warn("reconcile", "dataplane is gone: %s", strerror(-rc));
 	events_add(r->events, "dataplane.down", "dataplane",
 		json_pack("{s:s}", "text", strerror(-rc)));
-	(void)snprintf(r->error, sizeof(r->error), "the dataplane is down");
-	r->backoff_ns = BACKOFF_MIN_NS;
+	if (!r->push_failed)
+		(void)snprintf(r->error, sizeof(r->error), "the dataplane is down");
+	// One that never came in step is not dialled more often for that.
+	if (synced)
+		r->backoff_ns = BACKOFF_MIN_NS;
 	retry_later(r);
-}
-
-// Only a dataplane of this user or of root is told the rules and believed.
-static int check_peer(struct reconcile *r)
-{
-	uint32_t uid;
-	int rc = phx_ctl_client_peer_uid(r->client, &uid);
-
-	if (rc == 0 && uid != 0 && uid != geteuid())
-		rc = -EACCES;
-	return rc;
 }
 
 static void dial(struct reconcile *r)
 {
-	int rc = phx_ctl_client_open(r->path, &r->client);
+	int rc = dial_dataplane(r->path, &r->client);
 
 	if (rc == 0) {
-		rc = check_peer(r);
 		r->source.fd = phx_ctl_client_fd(r->client);
-		if (rc == 0)
-			rc = loop_add(r->loop, &r->source);
+		rc = loop_add(r->loop, &r->source);
 		if (rc != 0) {
 			phx_ctl_client_destroy(r->client);
 			r->client = NULL;
@@ -249,6 +257,7 @@ int reconcile_create(const struct reconcile_config *config, struct reconcile **o
 	r->events = config->events;
 	r->follow = config->follow;
 	r->backoff_ns = BACKOFF_MIN_NS;
+	asides_init(&r->asides, r->loop, r->path);
 	r->source = (struct loop_source){.fd = -1, .fn = client_ready, .arg = r};
 	r->timer = (struct loop_source){.fd = -1, .fn = timer_fired, .arg = r};
 	rc = loop_add_timer(r->loop, &r->timer);
@@ -265,6 +274,7 @@ void reconcile_destroy(struct reconcile *r)
 {
 	if (r == NULL)
 		return;
+	asides_fini(&r->asides);
 	if (r->client != NULL)
 		hang_up(r);
 	loop_del_timer(r->loop, &r->timer);
@@ -286,12 +296,21 @@ int reconcile_request(struct reconcile *r, const char *method, json_t *params, u
 	return phx_ctl_client_send(r->client, method, params, timeout_ns, done, arg);
 }
 
+int reconcile_request_aside(struct reconcile *r, const char *method, json_t *params,
+	uint64_t timeout_ns, phx_ctl_done_fn done, void *arg)
+{
+	if (r->client == NULL)
+		return -ENOTCONN;
+	return asides_request(&r->asides, method, params, timeout_ns, done, arg);
+}
+
 void reconcile_status(const struct reconcile *r, struct reconcile_status *out_status)
 {
 	*out_status = (struct reconcile_status){
 		.up = r->client != NULL,
 		.synced = r->synced,
 		.resynced = r->resynced,
+		.push_failed = r->push_failed,
 		.generation = r->generation,
 		.pushes_total = r->pushes_total,
 		.instance = r->instance,

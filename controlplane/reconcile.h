@@ -14,6 +14,7 @@ struct reconcile_status {
 	bool up;	     // connected
 	bool synced;	     // the dataplane has the current document
 	bool resynced;	     // it had it once since this control plane started
+	bool push_failed;    // it does not take the document: error says why
 	uint64_t generation; // of the dataplane, as far as known
 	uint64_t pushes_total;
 	const char *instance; // of the dataplane, "" when unknown
@@ -38,5 +39,10 @@ void reconcile_push(struct reconcile *r);
 // Send a request to the dataplane. -ENOTCONN when it is down, -ENOMEM.
 int reconcile_request(struct reconcile *r, const char *method, json_t *params, uint64_t timeout_ns,
 	phx_ctl_done_fn done, void *arg);
+
+// The same for a request whose answer takes its time: nothing else waits behind it. Also -EBUSY:
+// too many of them, and what dialling said.
+int reconcile_request_aside(struct reconcile *r, const char *method, json_t *params,
+	uint64_t timeout_ns, phx_ctl_done_fn done, void *arg);
 
 void reconcile_status(const struct reconcile *r, struct reconcile_status *out_status);

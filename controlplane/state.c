@@ -44,6 +44,23 @@ static int parse_keys(json_t *keys, uint64_t generation, struct phx_ctl_document
 	return rc;
 }
 
+// The same for a document that is to be taken over: it must reach the dataplane, and the file of
+// config save, in one piece. What the store has is not refused any more.
+static int parse_new(json_t *keys, uint64_t generation, struct phx_ctl_document **out_document,
+	struct phx_ctl_error *e)
+{
+	int rc = parse_keys(keys, generation, out_document, e);
+
+	if (rc != 0)
+		return rc;
+	rc = phx_ctl_document_fits((*out_document)->json, e);
+	if (rc != 0) {
+		phx_ctl_document_destroy(*out_document);
+		*out_document = NULL;
+	}
+	return rc;
+}
+
 static json_t *changed_keys(json_t *keys, json_t *changes)
 {
 	json_t *out = json_copy(keys);
@@ -104,7 +121,7 @@ static int store_first(struct state *s, const char *path, struct phx_ctl_error *
 	rc = phx_ctl_document_check(first, "", e);
 	if (rc == 0) {
 		changes = sections_keys(first);
-		rc = parse_keys(changes, 1, &document, e);
+		rc = parse_new(changes, 1, &document, e);
 	}
 	if (rc == 0)
 		rc = switch_to(s, changes, json_copy(changes), document, e);
@@ -171,7 +188,7 @@ int state_commit(struct state *s, const struct state_change *change, bool *out_c
 	if (rc != 0)
 		return rc;
 	keys = changed_keys(s->keys, change->changes);
-	rc = parse_keys(keys, s->generation + 1, &document, e);
+	rc = parse_new(keys, s->generation + 1, &document, e);
 	if (rc != 0) {
 		json_decref(keys);
 		return rc;
@@ -193,7 +210,7 @@ int state_check(const struct state *s, json_t *changes, struct phx_ctl_document 
 	struct phx_ctl_error *e)
 {
 	json_t *keys = changed_keys(s->keys, changes);
-	int rc = parse_keys(keys, s->generation + 1, out_document, e);
+	int rc = parse_new(keys, s->generation + 1, out_document, e);
 
 	json_decref(keys);
 	return rc;

@@ -29,8 +29,8 @@ struct state_change {
 
 // Apply one transaction. 0 and *out_changed (false: the document already said so and
 // nothing was stored). -EINVAL with e set: INVALID_ARGUMENT or INVALID_PARAMS (what is
-// wrong with the document), ABORTED (if_generation), RESOURCE_EXHAUSTED (no space),
-// INTERNAL (other store failures).
+// wrong with the document), ABORTED (if_generation), RESOURCE_EXHAUSTED (larger than one push may
+// be, or no space on the disk), INTERNAL (other store failures).
 int state_commit(struct state *s, const struct state_change *change, bool *out_changed,
 	struct phx_ctl_error *e);
 

@@ -20,6 +20,13 @@ static void reclaim(struct worker *worker, struct timer *timer)
 		ctl_timer_start(p->loop, timer, phx_clock_ns() + RECLAIM_NS, reclaim);
 }
 
+static void post(void *arg, struct cmd *cmd, void (*fn)(struct worker *worker, struct cmd *cmd))
+{
+	struct policies *p = arg;
+
+	ctl_post(p->loop, cmd, fn);
+}
+
 static void changed(void *arg)
 {
 	struct policies *p = arg;
@@ -55,6 +62,8 @@ int policies_start(struct policies *p, struct ctl_loop *loop, const struct worke
 		.worker_count = workers->count,
 		.changed = changed,
 		.changed_arg = p,
+		.post = post,
+		.post_arg = p,
 	};
 	int rc;
 

@@ -137,6 +137,11 @@ json_t *api_text(const char *text)
 	return json_string(plain);
 }
 
+json_t *api_ratio(uint64_t a, uint64_t b)
+{
+	return json_real(b == 0 ? 0 : (double)(a * 100 / b) / 100);
+}
+
 json_t *api_counter(const _Atomic uint64_t *counter)
 {
 	return json_integer((json_int_t)atomic_load_explicit(counter, memory_order_relaxed));

@@ -65,6 +65,8 @@ json_t *api_id_json(const char *noun, uint64_t id);
 json_t *api_text(const char *text);
 // A relaxed counter.
 json_t *api_counter(const _Atomic uint64_t *counter);
+// a / b with two decimals, 0 when b is. NULL: no memory.
+json_t *api_ratio(uint64_t a, uint64_t b);
 // Answer a list sorted as it is, under the method's list_key.
 void api_rows(struct api *api, struct phx_ctl_call *call, json_t *take_rows);
 // The same for rows that the noun has filtered already.

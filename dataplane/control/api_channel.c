@@ -17,7 +17,7 @@ static_assert(PHX_LIMIT_CHANNELS_MAX <= HANDLE_MASK, "a handle fits");
 struct channel_row {
 	uint64_t app, peer, calls, bytes_out;
 	uint32_t handle, paths, open_paths, opening_paths, inflight, pending, services;
-	uint8_t peer_state;
+	uint8_t peer_state, stopped;
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	char names[SERVICES_TEXT]; // NUL-terminated one behind the other, as many as fit
 };
@@ -66,6 +66,7 @@ static void channel_fill(
 	row->app = channel->session->config.id;
 	row->peer = channel->peer;
 	row->peer_state = peer->state;
+	row->stopped = channel->stopped;
 	row->handle = channel->handle;
 	row->calls = atomic_load_explicit(&channel->calls, memory_order_relaxed);
 	row->bytes_out = atomic_load_explicit(&channel->bytes_out, memory_order_relaxed);
@@ -205,6 +206,10 @@ static json_t *target_json(const struct api *api, const struct channel_row *r)
 
 static const char *state_name(const struct channel_row *r)
 {
+	if ((r->stopped & CHANNEL_STOPPED_ADMIN) != 0)
+		return "closed";
+	if (r->stopped != 0)
+		return "draining";
 	if (r->open_paths != 0)
 		return "open";
 	if (r->opening_paths != 0)

@@ -81,12 +81,15 @@ static void answer(struct gather *g)
 
 			object_text(r, w, object);
 			(void)json_array_append_new(rows,
-				json_pack("{s:o, s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:I}", "engine",
-					json_sprintf("eng-%s", object), "kind", r->kind, "object",
-					object, "lcore", (int)w->lcore, "worker", (int)w->index,
-					"state", r->parked ? "parked" : "active", "polls_total",
-					(json_int_t)r->polls, "work_total", (json_int_t)r->work,
-					"busy_ns_total", (json_int_t)r->busy_ns));
+				json_pack("{s:o, s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:I, s:o, s:o}",
+					"engine", json_sprintf("eng-%s", object), "kind", r->kind,
+					"object", object, "lcore", (int)w->lcore, "worker",
+					(int)w->index, "state", r->parked ? "parked" : "active",
+					"polls_total", (json_int_t)r->polls, "work_total",
+					(json_int_t)r->work, "busy_ns_total",
+					(json_int_t)r->busy_ns, "work_per_poll",
+					api_ratio(r->work, r->polls), "ns_per_work",
+					api_ratio(r->busy_ns, r->work)));
 		}
 	}
 	api_rows(g->api, g->call, rows);

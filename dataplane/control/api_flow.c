@@ -80,7 +80,10 @@ static void channel_here(struct gather_part *part)
 	if (channel == NULL)
 		return;
 	row = gather_add(part);
-	channel_stop(channel, CHANNEL_STOPPED_ADMIN);
+	if ((id & CLOSE_BIT) != 0)
+		channel_stop(channel, CHANNEL_STOPPED_ADMIN);
+	else
+		channel_drain(channel);
 	if (row != NULL)
 		row->inflight = channel_inflight(channel);
 	if ((id & CLOSE_BIT) != 0)
@@ -132,7 +135,7 @@ static void link_here(struct gather_part *part)
 		if ((part->gather->id & CLOSE_BIT) != 0)
 			link_close(link, PHX_REASON_ADMIN);
 		else if (link->client)
-			link->draining = true; // one that was accepted has calls of its peer
+			link_drain(link); // one that was accepted has calls of its peer
 		return;
 	}
 }

@@ -29,6 +29,9 @@ static json_t *cpus_json(unsigned lcore)
 static json_t *worker_row(const struct worker *w)
 {
 	const struct worker_stats *s = &w->stats;
+	uint64_t idle = atomic_load_explicit(&s->idle_rounds, memory_order_relaxed);
+	uint64_t rounds = atomic_load_explicit(&s->rounds, memory_order_relaxed);
+	uint64_t work = atomic_load_explicit(&s->work, memory_order_relaxed);
 	json_t *row = json_pack("{s:i, s:s, s:o, s:b}", "lcore", (int)w->lcore, "role", "worker",
 		"cpus", cpus_json(w->lcore), "pinned", w->pinned);
 
@@ -42,6 +45,10 @@ static json_t *worker_row(const struct worker *w)
 	(void)json_object_set_new(row, "sleeps_total", api_counter(&s->sleeps));
 	(void)json_object_set_new(row, "wakeups_total", api_counter(&s->wakeups));
 	(void)json_object_set_new(row, "longest_poll_ns", api_counter(&s->longest_poll_ns));
+	(void)json_object_set_new(
+		row, "work_per_poll", api_ratio(work, rounds > idle ? rounds - idle : 0));
+	(void)json_object_set_new(row, "ns_per_work",
+		api_ratio(atomic_load_explicit(&s->busy_ns, memory_order_relaxed), work));
 	return row;
 }
 

@@ -19,7 +19,7 @@ struct link_row {
 	const char *transport; // static
 	char peer[128];
 	unsigned remote_worker, paths, channels, backlog;
-	bool client, local, down, blocked;
+	bool client, local, down, draining, blocked;
 	struct lane_row lane[PHX_LANE_COUNT];
 };
 
@@ -67,6 +67,7 @@ static void link_fill(struct link_row *row, const struct link *link)
 	row->client = link->client;
 	row->local = link->local;
 	row->down = link->down;
+	row->draining = link->draining;
 	row->blocked = link->small_blocked || link->bulk_blocked;
 	memcpy(row->peer, link->peer_name, sizeof(row->peer));
 	for (int i = 0; i < PHX_LANE_COUNT; i++) {
@@ -114,7 +115,10 @@ static json_t *link_json(const struct gather_part *part, const struct link_row *
 {
 	json_t *row = json_pack("{s:o, s:s, s:o, s:s, s:s}", "link", api_link_id(r->id, r->local),
 		"transport", r->transport, "peer", api_text(r->peer), "direction",
-		r->client ? "dialled" : "accepted", "state", r->down ? "closing" : "up");
+		r->client ? "dialled" : "accepted", "state",
+		r->down	      ? "closing"
+		: r->draining ? "draining"
+			      : "up");
 
 	(void)json_object_set_new(row, "lcore", json_integer((json_int_t)part->worker->lcore));
 	(void)json_object_set_new(row, "worker", json_integer((json_int_t)part->worker->index));

@@ -3,6 +3,7 @@
 // session's load is the time its worker spends polling it. Works with frontend/attach_move.c.
 #include "dataplane/control/api.h"
 
+#include "dataplane/frontend/attach_place.h"
 #include "dataplane/frontend/session.h"
 #include "lib/base/clock.h"
 
@@ -35,10 +36,12 @@ static void add_row(void *arg, const struct attach_info *info)
 	if (info->session == NULL)
 		return;
 	(void)json_array_append_new(list->rows,
-		json_pack("{s:o, s:o, s:i, s:i, s:b, s:I}", "app", api_id_json("app", info->id),
-			"name", api_text(info->name[0] != '\0' ? info->name : info->claim),
-			"worker", (int)info->worker, "lcore", (int)worker->lcore, "pinned",
-			worker->pinned, "busy_ns_total", (json_int_t)busy_of(info)));
+		json_pack("{s:o, s:o, s:i, s:i, s:b, s:s, s:b, s:I}", "app",
+			api_id_json("app", info->id), "name",
+			api_text(info->name[0] != '\0' ? info->name : info->claim), "worker",
+			(int)info->worker, "lcore", (int)worker->lcore, "pinned", worker->pinned,
+			"placement", place_mode_name(info->placement), "fixed", info->fixed,
+			"busy_ns_total", (json_int_t)busy_of(info)));
 }
 
 void api_placement_list(void *arg, struct phx_ctl_call *call)
@@ -59,36 +62,44 @@ struct order {
 	unsigned from, to;
 };
 
-static void order_fail(struct order *order, int rc)
+// Why a move of the application from a worker to another has not been made.
+static void move_error(const struct api *api, uint64_t app, unsigned from, unsigned to, int rc,
+	struct phx_ctl_error *e)
 {
-	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
 	char id[API_ID_BYTES];
 
-	(void)api_id(id, "app", order->app);
+	(void)api_id(id, "app", app);
 	switch (rc) {
 	case -ERANGE:
-		(void)phx_ctl_error_set(&e, PHX_INVALID_ARGUMENT,
-			"there is no worker %u: they are 0 to %u", order->to,
-			order->api->config.worker_count - 1);
+		(void)phx_ctl_error_set(e, PHX_INVALID_ARGUMENT,
+			"there is no worker %u: they are 0 to %u", to,
+			api->config.worker_count - 1);
 		break;
 	case -EBUSY:
-		(void)phx_ctl_error_set(&e, PHX_FAILED_PRECONDITION,
+		(void)phx_ctl_error_set(e, PHX_FAILED_PRECONDITION,
 			"%s has calls under way that did not end in time; it stays on worker %u",
-			id, order->from);
-		phx_ctl_error_add(&e, "hint", json_string("try again, or with a larger limit_ms"));
+			id, from);
+		phx_ctl_error_add(e, "hint", json_string("try again, or with a larger limit_ms"));
 		break;
 	case -EAGAIN:
 		(void)phx_ctl_error_set(
-			&e, PHX_UNAVAILABLE, "%s is attaching or changing, try again", id);
+			e, PHX_UNAVAILABLE, "%s is attaching or changing, try again", id);
 		break;
 	case -ENOENT:
 	case -ESHUTDOWN:
-		(void)phx_ctl_error_set(&e, PHX_NOT_FOUND, "%s has gone", id);
+		(void)phx_ctl_error_set(e, PHX_NOT_FOUND, "%s has gone", id);
 		break;
 	default:
-		(void)phx_ctl_error_set(&e, PHX_RESOURCE_EXHAUSTED, "no memory to move %s", id);
+		(void)phx_ctl_error_set(e, PHX_RESOURCE_EXHAUSTED, "no memory to move %s", id);
 		break;
 	}
+}
+
+static void order_fail(struct order *order, int rc)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	move_error(order->api, order->app, order->from, order->to, rc, &e);
 	phx_ctl_call_fail(order->call, &e);
 	phx_ctl_error_fini(&e);
 }
@@ -163,6 +174,8 @@ struct load {
 	uint64_t app;
 	unsigned worker, to;
 	uint64_t before_ns, load_ns;
+	bool fixed;	// stays: a rule names its worker
+	bool dedicated; // stays, and has the worker for itself
 };
 
 struct rebalance {
@@ -174,6 +187,7 @@ struct rebalance {
 	bool dry_run;
 	struct load *loads;
 	size_t count, room, next;
+	bool changed;			      // a move was made
 	uint64_t spread_before, spread_after; // most loaded less least loaded worker
 	json_t *moves;
 };
@@ -198,6 +212,8 @@ static void load_begin(void *arg, const struct attach_info *info)
 		.worker = info->worker,
 		.to = info->worker,
 		.before_ns = busy_of(info),
+		.fixed = info->fixed,
+		.dedicated = info->placement == RULES_DEDICATED,
 	};
 }
 
@@ -218,19 +234,46 @@ static void sums(const struct rebalance *r, uint64_t sum[PHX_LIMIT_WORKERS_MAX])
 		sum[r->loads[i].to] += r->loads[i].load_ns;
 }
 
+static bool is_dedicated(const struct rebalance *r, unsigned worker)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		if (r->loads[i].dedicated && r->loads[i].worker == worker)
+			return true;
+	}
+	return false;
+}
+
+// Of the workers that nobody has for himself.
 static uint64_t extremes(const struct rebalance *r, unsigned *out_most, unsigned *out_least)
 {
 	uint64_t sum[PHX_LIMIT_WORKERS_MAX];
+	bool any = false;
 
 	sums(r, sum);
 	*out_most = *out_least = 0;
-	for (unsigned w = 1; w < r->api->config.worker_count; w++) {
-		if (sum[w] > sum[*out_most])
+	for (unsigned w = 0; w < r->api->config.worker_count; w++) {
+		if (is_dedicated(r, w))
+			continue;
+		if (!any || sum[w] > sum[*out_most])
 			*out_most = w;
-		if (sum[w] < sum[*out_least])
+		if (!any || sum[w] < sum[*out_least])
 			*out_least = w;
+		any = true;
 	}
 	return sum[*out_most] - sum[*out_least];
+}
+
+// Who came to a worker before somebody else got it for himself leaves it.
+static void plan_leave(struct rebalance *r)
+{
+	for (size_t i = 0; i < r->count; i++) {
+		struct load *l = &r->loads[i];
+		unsigned most, least;
+
+		(void)extremes(r, &most, &least);
+		if (!l->fixed && !l->dedicated && is_dedicated(r, l->worker))
+			l->to = least; // the same one when there is no other
+	}
 }
 
 // Greedy: from the most to the least loaded worker goes the session that narrows the gap most, as
@@ -241,6 +284,8 @@ static void plan(struct rebalance *r)
 	uint64_t gap = extremes(r, &most, &least);
 
 	r->spread_before = gap;
+	plan_leave(r);
+	gap = extremes(r, &most, &least);
 	for (size_t moves = 0; moves < r->count; moves++) {
 		struct load *best = NULL;
 		uint64_t best_gap = gap - gap / 10;
@@ -249,7 +294,7 @@ static void plan(struct rebalance *r)
 			struct load *l = &r->loads[i];
 			uint64_t twice = 2 * l->load_ns, left;
 
-			if (l->to != most || l->load_ns == 0)
+			if (l->to != most || l->load_ns == 0 || l->fixed || l->dedicated)
 				continue;
 			left = twice > gap ? twice - gap : gap - twice;
 			if (left < best_gap) {
@@ -268,22 +313,31 @@ static void plan(struct rebalance *r)
 static void rebalance_answer(struct rebalance *r)
 {
 	phx_ctl_call_reply(
-		r->call, json_pack("{s:O, s:b, s:I, s:I}", "moves", r->moves, "changed",
-				 !r->dry_run && json_array_size(r->moves) != 0, "spread_before_us",
-				 (json_int_t)(r->spread_before / PHX_NS_PER_US), "spread_after_us",
-				 (json_int_t)(r->spread_after / PHX_NS_PER_US)));
+		r->call, json_pack("{s:O, s:b, s:I, s:I}", "moves", r->moves, "changed", r->changed,
+				 "spread_before_us", (json_int_t)(r->spread_before / PHX_NS_PER_US),
+				 "spread_after_us", (json_int_t)(r->spread_after / PHX_NS_PER_US)));
 	rebalance_free(r);
 }
 
 static void next_move(struct rebalance *r);
 
+// What became of a planned move: rc of it, or a plan is all that was wanted.
 static void note_move(struct rebalance *r, const struct load *l, int rc, uint64_t pause_ns)
 {
-	(void)json_array_append_new(r->moves,
-		json_pack("{s:o, s:i, s:i, s:I, s:b, s:I}", "app", api_id_json("app", l->app),
-			"from", (int)l->worker, "to", (int)l->to, "load_us",
-			(json_int_t)(l->load_ns / PHX_NS_PER_US), "moved", rc == 0 && !r->dry_run,
-			"pause_us", (json_int_t)(pause_ns / PHX_NS_PER_US)));
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	bool moved = rc == 0 && !r->dry_run;
+	json_t *row = json_pack("{s:o, s:i, s:i, s:I, s:b, s:I}", "app", api_id_json("app", l->app),
+		"from", (int)l->worker, "to", (int)l->to, "load_us",
+		(json_int_t)(l->load_ns / PHX_NS_PER_US), "moved", moved, "pause_us",
+		(json_int_t)(pause_ns / PHX_NS_PER_US));
+
+	if (rc != 0) {
+		move_error(r->api, l->app, l->worker, l->to, rc, &e);
+		(void)json_object_set_new(row, "error", json_string(e.text));
+		phx_ctl_error_fini(&e);
+	}
+	r->changed |= moved;
+	(void)json_array_append_new(r->moves, row); // a row lost without memory
 }
 
 static void rebalanced(void *arg, int rc, uint64_t pause_ns)
@@ -298,13 +352,17 @@ static void next_move(struct rebalance *r)
 {
 	for (; r->next < r->count; r->next++) {
 		struct load *l = &r->loads[r->next];
+		int rc = 0;
 
 		if (l->to == l->worker)
 			continue;
-		if (!r->dry_run && move(r->api, l->app, l->worker, l->to, LIMIT_MS * PHX_NS_PER_MS,
-					   rebalanced, r) == 0)
-			return;
-		note_move(r, l, r->dry_run ? 0 : -EAGAIN, 0);
+		if (!r->dry_run) {
+			rc = move(r->api, l->app, l->worker, l->to, LIMIT_MS * PHX_NS_PER_MS,
+				rebalanced, r);
+			if (rc == 0)
+				return;
+		}
+		note_move(r, l, rc, 0);
 	}
 	rebalance_answer(r);
 }

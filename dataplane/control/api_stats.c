@@ -152,6 +152,21 @@ static json_t *micros(uint64_t ns)
 	return json_real((double)((ns + 62) / 125) / 8);
 }
 
+// 0.5 is p50_us, 0.999 p999_us, 0.05 p05_us, 1 p100_us: the digits behind the point, two at least.
+static void quantile_name(double quantile, char *out, size_t size)
+{
+	char text[32];
+	size_t len = (size_t)snprintf(text, sizeof(text), "%.9f", quantile); // 0 to 1: it fits
+
+	while (len > strlen("0.00") && text[len - 1] == '0')
+		len--;
+	if (quantile >= 1 || quantile <= 0)
+		(void)snprintf(out, size, quantile >= 1 ? "p100_us" : "p0_us");
+	else
+		(void)snprintf(
+			out, size, "p%.*s_us", (int)(len - strlen("0.")), text + strlen("0."));
+}
+
 static void row_quantiles(const struct query *q, json_t *row, const struct group *g)
 {
 	json_t *quantile;
@@ -171,7 +186,7 @@ static void row_quantiles(const struct query *q, json_t *row, const struct group
 		double value = json_number_value(quantile);
 		char name[32];
 
-		(void)snprintf(name, sizeof(name), "q%g_us", value);
+		quantile_name(value, name, sizeof(name));
 		(void)json_object_set_new(row, name, micros(phx_hist_quantile(&g->latency, value)));
 	}
 }

@@ -50,6 +50,9 @@ static void attach_warnings(const struct attach_server *a, json_t *warnings)
 {
 	unsigned long long versions = a->stats.disconnects[PHX_REASON_HELLO_VERSION];
 
+	if (a->draining)
+		warn(warnings, "draining", "phoenix-cli system drain resume yes",
+			"the host is drained: no application attaches and no call begins");
 	if (versions != 0)
 		warn(warnings, "version_mismatch", "phoenix-cli app history",
 			"applications with another version of libphoenix were refused, %llu times",
@@ -94,6 +97,13 @@ static int services_up(const struct service_set *set)
 	return count;
 }
 
+static const char *state_name(const struct api *api)
+{
+	if (api->document == NULL)
+		return "startup";
+	return api->config.attach->draining ? "draining" : "running";
+}
+
 void api_system_status(void *arg, struct phx_ctl_call *call)
 {
 	struct api *api = arg;
@@ -111,9 +121,8 @@ void api_system_status(void *arg, struct phx_ctl_call *call)
 	for (unsigned i = 0; i < c->worker_count; i++)
 		worker_warnings(c->workers[i], peers.warnings);
 	phx_ctl_call_reply(call,
-		json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:o}", "state",
-			api->document == NULL ? "startup" : "running", "version", PHX_VERSION,
-			"uptime_ms",
+		json_pack("{s:s, s:s, s:I, s:i, s:i, s:i, s:i, s:o}", "state", state_name(api),
+			"version", PHX_VERSION, "uptime_ms",
 			(json_int_t)((phx_clock_ns() - api->started_ns) / PHX_NS_PER_MS), "apps",
 			apps, "services", services_up(registry_set(c->registry)), "peers",
 			peers.count, "workers", (int)c->worker_count, "warnings", peers.warnings));

@@ -34,6 +34,21 @@ static enum rules_action action_of(enum phx_ctl_action_kind action)
 	return RULES_DENY;
 }
 
+static enum rules_placement placement_of(enum phx_ctl_placement placement)
+{
+	switch (placement) {
+	case PHX_CTL_SPREAD:
+		return RULES_SPREAD;
+	case PHX_CTL_PACKED:
+		return RULES_PACKED;
+	case PHX_CTL_DEDICATED:
+		return RULES_DEDICATED;
+	case PHX_CTL_SHARED:
+		break;
+	}
+	return RULES_SHARED;
+}
+
 static void copy_attach(const struct phx_ctl_attach_rule *from, struct rules_attach *to, bool *ok)
 {
 	size_t i;
@@ -43,6 +58,8 @@ static void copy_attach(const struct phx_ctl_attach_rule *from, struct rules_att
 	to->uid = from->uid;
 	to->gid = from->gid;
 	to->app = copy(from->app, ok);
+	to->placement = placement_of(from->placement);
+	to->worker = from->worker;
 	to->labels = calloc(from->label_count + 1, sizeof(*to->labels));
 	if (to->labels == NULL) {
 		*ok = false;

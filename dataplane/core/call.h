@@ -175,6 +175,7 @@ struct call {
 	uint16_t method;
 	uint8_t state; // enum call_state
 	bool wait_for_ready;
+	bool connect; // waits for a connection of its channel: no method, message or series
 	bool inline_message;
 	bool packed;	  // message holds a snapshot
 	bool zombie;	  // completed, but a transport still reads the message in place

@@ -31,6 +31,25 @@ struct chain_head {
 	uint32_t fields; // 1: some policy inspects fields
 };
 
+// What is known of the schema of a channel's service at its serving side (design.md 4). At the
+// client's points policies bind their fields to that one, so that an application which renames or
+// renumbers a field hides nothing. Lives as long as any item that names it. [worker]
+enum trust_state {
+	TRUST_UNKNOWN,
+	TRUST_ASKED, // the serving side, then the control thread
+	TRUST_BOUND,
+	TRUST_NONE, // it cannot be had: policies follow their on_failure
+};
+#define TRUST_WAIT_NS  UINT64_C(1000000000) // calls are held for the schema so long
+#define TRUST_AGAIN_NS UINT64_C(5000000000) // a schema that could not be had is asked for again
+struct chain_trust {
+	uint8_t state;
+	uint32_t bound;	   // BOUND: what chain_trust_bind() gave
+	uint64_t until_ns; // ASKED: calls are held until then; NONE: ask again then
+	// UNKNOWN becomes ASKED, and stays UNKNOWN when there is nobody to ask.
+	void (*ask)(struct chain_trust *trust);
+};
+
 enum chain_verdict {
 	CHAIN_PASS, // go on
 	CHAIN_DENY, // end with item->status (origin policy, text = name and reason)
@@ -42,7 +61,9 @@ struct chain_item {
 	struct session *session;
 	struct message *message; // may be rewritten: image.dirty, then canonicalise
 	const struct phx_schema *schema;
-	uint32_t type;	     // message index in the schema
+	uint32_t type; // message index in the schema
+	// Client's points, where the chain inspects fields; NULL: the schema is the serving side's.
+	struct chain_trust *trust;
 	const char *service; // full name
 	const char *method;
 	struct call_policy *policy; // per-call state
@@ -126,6 +147,30 @@ void chain_hold_moved(struct call_policy *policy, struct message *message);
 void chain_call_end(struct worker *worker, struct call_policy *policy, const struct chain_end *end);
 // Fields that the chain inspects in messages of this schema: leaves to be copied. NULL = none.
 const struct phx_inspect *chain_inspect(const struct chain *chain, const struct phx_schema *schema);
+
+static inline bool chain_inspects(const struct chain *chain)
+{
+	return chain != NULL && ((const struct chain_head *)chain)->fields != 0;
+}
+
+// A table from the serving side is to be checked and bound, on the control thread.
+struct chain_trust_request {
+	struct cmd cmd;
+	struct worker *worker;		 // that asks
+	const struct phx_schema *schema; // of the application
+	uint32_t service;		 // in it
+	void *table;			 // the caller's; read until done
+	uint32_t size;
+	void (*done)(struct chain_trust_request *request); // runs on the worker
+	int rc;		// out: 0; -EPROTO: no sound table, or without the service; -ENOSPC; -ENOMEM
+	uint32_t bound; // out
+	const struct host_session *session; // the host's
+	struct chain_host *host;	    // the host's
+};
+// The session, whose chain this is, stays until `done` has run.
+void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request);
+// The trust of some channel has changed: calls that wait for it are asked again soon.
+void chain_trust_changed(const struct chain *chain, const struct worker *worker);
 
 // ---- control ----
 

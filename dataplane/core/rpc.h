@@ -7,6 +7,7 @@
 #include "dataplane/core/call.h"
 
 struct chain;
+struct chain_trust;
 
 // ---- implemented by dataplane/frontend ----
 
@@ -102,6 +103,11 @@ void rcall_released(struct rcall *rcall);
 // A parsed call wants credit. Path: it has it, go on now. NULL: queued in the channel, or completed
 // (fail-fast, unknown service); call_admitted() or call_complete() follow or have happened.
 struct path *channel_admit(struct call *call);
+// What is known of the schema of a binding's serving side; lives as long as the channel.
+struct chain_trust *channel_trust(const struct channel *channel, uint16_t binding);
+// A call without a method wants to hear that its channel has a connection: it is queued, or ends
+// at once.
+void channel_connect(struct call *call);
 // For people: why the queued call waits.
 void channel_waits_for(const struct call *call, char *out_text, size_t size);
 // Give up encoding the message of this work, if it is being encoded; takes it off the work list.

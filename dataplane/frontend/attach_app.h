@@ -3,6 +3,7 @@
 // callbacks of the session do on the worker.
 #pragma once
 
+#include "dataplane/frontend/attach_place.h"
 #include "dataplane/frontend/attach_server.h"
 #include "dataplane/frontend/session.h"
 #include "lib/attach/attach.h"
@@ -73,6 +74,8 @@ struct attach_app {
 	struct attach_object objects[2];
 	int doorbell;
 	struct worker *worker;
+	enum rules_placement placement;
+	bool fixed; // a rule names the worker
 	struct session *session;
 	bool started; // the worker knows the session
 	struct attach_queue queues[PHX_LIMIT_QUEUES_MAX];

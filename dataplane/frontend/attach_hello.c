@@ -146,7 +146,10 @@ static void hello_answer(struct attach_app *app, uint64_t id)
 	const struct attach_config *config = &app->server->config;
 	int fds[PHX_ATTACH_FDS_MAX];
 	struct phx_attach_hello_rep rep = {
-		.hello = {.magic = PHX_ATTACH_MAGIC, .min = PHX_ATTACH_MAX, .max = PHX_ATTACH_MAX},
+		.hello = {.magic = PHX_ATTACH_MAGIC,
+			.min = PHX_ATTACH_MAX,
+			.max = PHX_ATTACH_MAX,
+			.features = PHX_ATTACH_FEATURE_CONNECT},
 		.app_id = app->id,
 		.send_quota = a->range.size,
 		.recv_quota = d->range.size,

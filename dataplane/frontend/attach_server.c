@@ -170,6 +170,8 @@ void attach_server_each(struct attach_server *server, attach_info_fn fn, void *a
 			.state = states[app->state],
 			.rule = app->rule,
 			.worker = app->worker != NULL ? app->worker->index : 0,
+			.placement = app->placement,
+			.fixed = app->fixed,
 			.since_ns = app->since_ns,
 			.send_bytes = app->objects[0].heap_bytes,
 			.recv_bytes = app->objects[1].heap_bytes,

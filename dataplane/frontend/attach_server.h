@@ -63,13 +63,19 @@ struct attach_config {
 	void *open_remote_arg;
 };
 
+// How busy a worker was between two looks at it.
+struct attach_busy {
+	uint64_t at_ns, busy_ns;
+	unsigned percent;
+};
+
 struct attach_server {
 	struct attach_config config;
 	struct ctl_source listener;
 	int reserve_fd;	      // given up to refuse a connection when descriptors run out
 	struct phx_list apps; // oldest first
 	unsigned app_count;
-	unsigned next_worker;
+	struct attach_busy busy[PHX_LIMIT_WORKERS_MAX]; // attach_place.c
 	unsigned pending_count;
 	uint64_t next_id;
 	struct attach_budget budget;
@@ -108,9 +114,11 @@ struct attach_info {
 	const char *name; // by rule, "" = none
 	const char *claim;
 	const char *library;
-	const char *state;		 // "hello", "mapping", "ready", "closing"
-	const char *rule;		 // that allowed it
-	unsigned worker;		 // index
+	const char *state; // "hello", "mapping", "ready", "closing"
+	const char *rule;  // that allowed it
+	unsigned worker;   // index
+	enum rules_placement placement;
+	bool fixed;			 // a rule names the worker
 	uint64_t since_ns;		 // wall clock of the hello
 	uint64_t send_bytes, recv_bytes; // heaps
 	uint64_t send_quota, recv_quota; // of heaps

@@ -146,7 +146,7 @@ static void session_wants_region(void *ctl, uint64_t size)
 // ---- life ----
 
 // The policies that apply to an application depend on who it is.
-static int chains_add(struct attach_app *app, uint32_t *out_slot)
+static int chains_add(struct attach_app *app, const struct rules_attach *rule, uint32_t *out_slot)
 {
 	struct chain_label labels[PHX_LIMIT_LABELS_MAX];
 	struct chain_session session = {
@@ -157,12 +157,10 @@ static int chains_add(struct attach_app *app, uint32_t *out_slot)
 		.labels = labels,
 	};
 	struct attach_server *server = app->server;
-	const struct rules_attach *rule = NULL;
 
 	*out_slot = CHAIN_SLOT_NONE;
 	if (server->config.chains == NULL)
 		return 0;
-	(void)rules_attach_decide(server->config.rules, &app->identity, &rule); // it was admitted
 	for (size_t i = 0; rule != NULL && i < rule->label_count && i < PHX_LIMIT_LABELS_MAX; i++)
 		labels[session.label_count++] =
 			(struct chain_label){rule->labels[i].key, rule->labels[i].value};
@@ -184,12 +182,14 @@ int attach_session_create(struct attach_app *app)
 		.failed = session_failed,
 		.want_region = session_wants_region,
 	};
+	const struct rules_attach *rule = NULL;
 	int rc;
 
-	rc = chains_add(app, &config.chain_slot);
+	(void)rules_attach_decide(server->config.rules, &app->identity, &rule); // it was admitted
+	rc = chains_add(app, rule, &config.chain_slot);
 	if (rc != 0)
 		return rc;
-	app->worker = server->config.workers[server->next_worker++ % server->config.worker_count];
+	attach_place(app, rule);
 	rc = session_create(&config, &app->session);
 	if (rc != 0 && server->config.chains != NULL)
 		chain_session_remove(server->config.chains, config.chain_slot);

@@ -181,6 +181,7 @@ static void call_item(struct call *call, struct chain_item *item)
 		.message = &call->message,
 		.schema = call->schema,
 		.type = call->input,
+		.trust = channel_trust(call->channel, call->binding),
 		.service = call->service_name,
 		.method = call->method_name,
 		.policy = &call->policy,

@@ -324,6 +324,7 @@ static void reply_run(
 		.message = view,
 		.schema = call->schema,
 		.type = call->output,
+		.trust = channel_trust(call->channel, call->binding),
 		.service = call->service_name,
 		.method = call->method_name,
 		.policy = &call->policy,

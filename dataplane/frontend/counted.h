@@ -44,8 +44,11 @@ static inline void counted_call_end(const struct call *call, unsigned code, uint
 	struct session *session = call->session;
 	struct stats_series *series = call->series;
 
-	if (phx_unlikely(series == NULL))
+	if (phx_unlikely(series == NULL)) {
+		if (call->connect)
+			return;
 		series = counted_nowhere(session);
+	}
 	stats_end(series, code, counted_message_bytes(&call->message), rx_bytes,
 		session->worker->now_ns - call->start_ns);
 }

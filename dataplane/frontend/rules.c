@@ -90,7 +90,8 @@ struct rules_set *rules_set_standalone(uint32_t uid)
 		*a = (struct rules_attach){.name = strdup(who[i].name),
 			.action = RULES_ALLOW,
 			.uid = who[i].uid,
-			.gid = RULES_ID_ANY};
+			.gid = RULES_ID_ANY,
+			.worker = -1};
 		*r = (struct rules_register){.name = strdup(who[i].name),
 			.action = RULES_ALLOW,
 			.service = strdup("*"),

@@ -20,6 +20,14 @@ enum rules_action {
 	RULES_OWNER, // registering: the uid that registered the name first
 };
 
+// Where the session of an application goes.
+enum rules_placement {
+	RULES_SHARED,	 // the emptiest worker
+	RULES_SPREAD,	 // away from others of the same name, then the emptiest
+	RULES_PACKED,	 // the first worker that has time left: few workers are awake
+	RULES_DEDICATED, // the emptiest one, and nobody else is placed there from then on
+};
+
 struct rules_label {
 	char *key;
 	char *value;
@@ -31,6 +39,8 @@ struct rules_attach {
 	enum rules_action action; // ALLOW or DENY
 	uint32_t uid, gid;	  // or RULES_ID_ANY
 	char *app;		  // name for the application; NULL = none
+	enum rules_placement placement;
+	int worker; // index, or -1 = by placement
 	struct rules_label *labels;
 	size_t label_count;
 };

@@ -231,6 +231,8 @@ int session_channel_close(struct session *session, uint32_t handle)
 
 	if (handle >= session->channel_size || session->channels[handle] == NULL)
 		return -ENOENT;
+	// Calls that were submitted before are to end with it, not to go to its successor.
+	submit_drain(session);
 	channel = session->channels[handle];
 	session->channels[handle] = NULL;
 	stat_sub(&session->stats.channels, 1);

@@ -112,6 +112,7 @@ static void call_fill(
 	call->binding = e->binding;
 	call->method = e->method;
 	call->wait_for_ready = (e->flags & PHX_SUB_WAIT_FOR_READY) != 0;
+	call->connect = e->kind == PHX_SUB_CONNECT;
 	call->inline_message = (e->flags & PHX_SUB_INLINE) != 0;
 	call->msg_off = e->msg_off;
 	call->msg_len = e->msg_len;
@@ -155,15 +156,15 @@ static bool call_has_room(struct session_queue *q)
 	return false;
 }
 
-// Take a CALL entry over into its slot. NULL: refused, the session failed.
+// Take a CALL or CONNECT entry over into its slot. NULL: refused, the session failed.
 static struct call *call_take(
-	struct session_queue *q, const union submit_entry *s, uint32_t position)
+	struct session_queue *q, const union submit_entry *s, uint32_t position, uint16_t flags)
 {
 	const struct phx_sub_entry *e = &s->e;
 	struct session *session = q->session;
 	struct call *call;
 
-	if (!entry_check(q, e, PHX_SUB_FLAGS_CALL))
+	if (!entry_check(q, e, flags))
 		return NULL;
 	if (e->call >= q->call_slots) {
 		session_fail(session, PHX_REASON_DESC_RANGE, "call slot out of range");
@@ -203,7 +204,7 @@ static void call_refuse(
 static void call_start(struct session_queue *q, const union submit_entry *s, uint32_t position,
 	struct submit_batch *batch)
 {
-	struct call *call = call_take(q, s, position);
+	struct call *call = call_take(q, s, position, PHX_SUB_FLAGS_CALL);
 	const struct phx_method *method;
 	struct stats_series **series;
 	struct path *path;
@@ -243,6 +244,19 @@ static void call_start(struct session_queue *q, const union submit_entry *s, uin
 	}
 }
 
+static PHX_COLD void connect_start(
+	struct session_queue *q, const union submit_entry *s, uint32_t position)
+{
+	struct call *call = call_take(q, s, position, 0);
+
+	if (call == NULL)
+		return;
+	if (call->channel == NULL)
+		call_refuse(call, PHX_INVALID_ARGUMENT, PHX_REASON_INVALID, "no such channel");
+	else
+		channel_connect(call);
+}
+
 // The chain, then the link, for all calls of a burst that are packed.
 static void batch_send(struct session *session, struct submit_batch *batch)
 {
@@ -279,6 +293,8 @@ static unsigned submit_some(struct session_queue *q, unsigned max, bool *out_mor
 			call_start(q, &s, position, &batch);
 		else if (s.e.kind == PHX_SUB_REPLY && entry_check(q, &s.e, PHX_SUB_FLAGS_REPLY))
 			serve_reply(q, &s.e, &s.words[SUBMIT_INLINE_WORD]);
+		else if (s.e.kind == PHX_SUB_CONNECT)
+			connect_start(q, &s, position);
 		else if (s.e.kind != PHX_SUB_REPLY)
 			session_fail(q->session, PHX_REASON_DESC_KIND, "unknown submission kind");
 	}
@@ -311,6 +327,18 @@ bool submit_drain_to(struct session_queue *q, uint32_t position)
 		q->drain_left -= n;
 	}
 	return true;
+}
+
+void submit_drain(struct session *session)
+{
+	for (uint32_t i = 0; i < session->queue_count; i++) {
+		struct session_queue *q = session->queues[i];
+		uint32_t left = q->sub_slots;
+		bool more = !session->closing;
+
+		while (more && left != 0 && !session->failed)
+			left -= submit_some(q, phx_min(left, (uint32_t)PHX_LIMIT_BURST), &more);
+	}
 }
 
 void submit_cancel(struct call *call, uint64_t tag)

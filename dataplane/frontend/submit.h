@@ -9,6 +9,8 @@ unsigned submit_poll(struct session_queue *q);
 // Take entries until submission index `position` has been consumed (for cancel). False: not yet, as
 // many entries as the ring holds were taken in this poll already.
 bool submit_drain_to(struct session_queue *q, uint32_t position);
+// Take what stands in the submission rings now, of each as much as it holds.
+void submit_drain(struct session *session);
 // Start the timer of a call's deadline on its session's worker, if it has one.
 void submit_deadline(struct call *call);
 // Cancel the call in this slot if it still is the one with `tag`.

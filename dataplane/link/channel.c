@@ -3,6 +3,7 @@
 // link.h and path.c.
 #include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
+#include "dataplane/link/schema_fetch.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,13 +84,18 @@ static void failure_set(struct failure *out, enum phx_code code, enum phx_reason
 	};
 }
 
-static PHX_COLD void failure_link(const struct channel *channel, struct failure *out)
+const char *channel_unreachable(const struct channel *channel)
 {
 	const char *why =
 		cluster_is(channel->peer) ? cluster_unreachable(channel) : channel->home->why;
 
-	(void)snprintf(out->text, sizeof(out->text), "no connection: %s",
-		why != NULL && why[0] != '\0' ? why : "the peer cannot be reached");
+	return why != NULL && why[0] != '\0' ? why : "the peer cannot be reached";
+}
+
+static PHX_COLD void failure_link(const struct channel *channel, struct failure *out)
+{
+	(void)snprintf(
+		out->text, sizeof(out->text), "no connection: %s", channel_unreachable(channel));
 	failure_set(out, PHX_UNAVAILABLE, PHX_REASON_LINK_DOWN);
 }
 
@@ -134,6 +140,8 @@ static int admit_failure(
 		(void)snprintf(out->text, sizeof(out->text), "%s",
 			(channel->stopped & CHANNEL_STOPPED_ADMIN) != 0
 				? "the operator has closed the channel"
+			: (channel->stopped & CHANNEL_STOPPED_DRAIN) != 0
+				? "the operator is closing the channel"
 				: "the host is being taken out of service");
 		failure_set(out, PHX_UNAVAILABLE, PHX_REASON_ADMIN);
 		return -ESHUTDOWN;
@@ -158,9 +166,14 @@ static int admit_failure(
 void channel_waits_for(const struct call *call, char *out_text, size_t size)
 {
 	const struct channel *channel = call->channel;
-	struct answers a = answers_collect(channel, call->binding);
 	struct failure failure;
+	struct answers a;
 
+	if (call->connect) {
+		connect_waits_for(channel, out_text, size);
+		return;
+	}
+	a = answers_collect(channel, call->binding);
 	if (call->policy.hold != NULL) {
 		(void)snprintf(out_text, size, "held by a policy");
 	} else if (a.waiting) {
@@ -225,6 +238,8 @@ void path_release(struct path *path)
 // Service, credit or a link came: let waiting calls go, or fail those that must not wait.
 void channel_kick(struct channel *channel)
 {
+	if (phx_unlikely(!phx_list_empty(&channel->connects)))
+		connect_kick(channel);
 	if (phx_unlikely(channel->frozen || channel->stopped != 0))
 		return;
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
@@ -295,6 +310,8 @@ void channel_close_paths(struct channel *channel)
 
 		if (path->link != NULL)
 			link_send(path->link, &f, NULL, 0);
+		for (uint32_t i = 0; i < channel->binding_count; i++)
+			schema_fetch_lost(channel->bindings[i].fetch, path);
 		path_destroy(path);
 	}
 	channel->path_count = 0;
@@ -319,6 +336,8 @@ int channel_create(const struct channel_config *config, struct channel **out_cha
 	channel->stopped = link_table(config->worker)->stopped ? CHANNEL_STOPPED_HOST : 0;
 	memcpy(channel->group, config->group, sizeof(channel->group));
 	phx_list_init(&channel->paths);
+	timer_init(&channel->drain);
+	phx_list_init(&channel->connects);
 	phx_list_add_tail(&peer->channels, &channel->node);
 	if (channel_open_paths(channel) != 0) {
 		channel_destroy(channel, NULL);
@@ -332,8 +351,10 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 {
 	(void)status; // the frontend has aborted every call of the channel
 	phx_list_del(&channel->node);
+	timer_stop(&channel->worker->timers, &channel->drain);
 	channel_close_paths(channel);
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
+		schema_fetch_destroy(channel->bindings[i].fetch);
 		free(channel->bindings[i].series);
 		free(channel->bindings[i].methods);
 		free(channel->bindings[i].groups);
@@ -344,7 +365,7 @@ void channel_destroy(struct channel *channel, const struct call_status *status)
 
 static int bindings_grow(struct channel *channel)
 {
-	uint32_t size = channel->binding_size == 0 ? 4 : channel->binding_size * 2;
+	uint32_t size = channel->binding_size == 0 ? 1 : channel->binding_size * 2;
 	struct channel_binding *t;
 	struct phx_list *n;
 
@@ -406,7 +427,10 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	if (binding_methods(b, schema, service) != 0)
 		return -ENOMEM;
 	b->series = calloc(methods + 1, sizeof(struct stats_series *));
-	if (b->series == NULL) {
+	b->fetch = schema_fetch_create(channel, i);
+	if (b->series == NULL || b->fetch == NULL) {
+		schema_fetch_destroy(b->fetch);
+		free(b->series);
 		free(b->methods);
 		return -ENOMEM;
 	}

@@ -17,6 +17,9 @@ uint32_t channel_pending(const struct channel *channel)
 	const struct phx_list *n;
 	uint32_t count = 0;
 
+	phx_list_for_each (n, &channel->connects) {
+		count++;
+	}
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		phx_list_for_each (n, &channel->bindings[i].pending) {
 			count++;
@@ -30,6 +33,9 @@ void channel_each_pending(
 {
 	struct phx_list *n;
 
+	phx_list_for_each (n, &channel->connects) {
+		fn(phx_list_entry(n, struct call, node), arg);
+	}
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
 		phx_list_for_each (n, &channel->bindings[i].pending) {
 			fn(phx_list_entry(n, struct call, node), arg);
@@ -40,6 +46,7 @@ void channel_each_pending(
 void channel_leave(struct channel *channel)
 {
 	phx_list_del(&channel->node);
+	timer_stop(&channel->worker->timers, &channel->drain);
 	channel_close_paths(channel);
 	// Series belong to the worker's table.
 	for (uint32_t i = 0; i < channel->binding_count; i++) {
@@ -60,5 +67,7 @@ int channel_join(struct channel *channel, struct worker *worker)
 	if (peer == NULL)
 		return -ENOMEM;
 	phx_list_add_tail(&peer->channels, &channel->node);
+	if ((channel->stopped & CHANNEL_STOPPED_DRAIN) != 0)
+		channel_drain(channel); // its timer was the other worker's
 	return channel_open_paths(channel);
 }

@@ -106,8 +106,8 @@ void incoming_granted(struct incoming *in, struct session *session)
 void *incoming_sink(
 	struct incoming *in, struct link *link, struct session *session, const struct phx_frame *f)
 {
-	if (!in->active || !in->has_block || f->arg != in->received ||
-		f->payload_len > in->total - in->received)
+	if (!in->active || !in->has_block || in->sink != NULL || f->arg != in->received ||
+		in->received > in->total || f->payload_len > in->total - in->received)
 		return NULL;
 	in->sink = link;
 	return incoming_base(in, session) + in->received;

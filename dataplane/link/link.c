@@ -221,7 +221,8 @@ static void *up_sink(struct conn *conn, const struct phx_frame *f)
 {
 	struct link *link = conn->link;
 
-	if (link->down)
+	// Chunks travel on the bulk lane only: on two lanes at once they would be counted twice.
+	if (link->down || conn != link->lane[PHX_LANE_BULK])
 		return NULL;
 	return link->client ? client_sink(link, f) : server_sink(link, f);
 }
@@ -359,6 +360,7 @@ static void link_init(struct link *link, struct worker *worker, const struct lin
 	phx_list_init(&link->replies);
 	phx_list_init(&link->busy_node);
 	timer_init(&link->ping);
+	timer_init(&link->drain);
 	for (int i = 0; i < LINK_BUCKETS; i++) {
 		phx_list_init(&link->path_bucket[i]);
 		phx_list_init(&link->rchannel_bucket[i]);
@@ -474,6 +476,7 @@ void link_fail(struct link *link, enum phx_reason reason, int error)
 			link->peer_name, phx_reason_name(reason),
 			error != 0 ? strerror(-error) : "closed");
 	timer_stop(&link->worker->timers, &link->ping);
+	timer_stop(&link->worker->timers, &link->drain);
 	phx_list_del(&link->busy_node);
 	worker_post(link->worker, &link->end, link_end);
 }

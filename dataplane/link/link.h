@@ -28,6 +28,9 @@
 #define LINK_ORPHANS_MAX       8192u
 #define LINK_SUBSCRIPTIONS_MAX (UINT64_C(256) << 20) // bytes; one link a sixteenth at most
 #define LINK_ORPHAN_NS	       UINT64_C(2000000000)  // a lost channel's history is kept this long
+// A drain ends by itself when nobody has asked for so long: whoever closes asks every 20 ms, and
+// waits up to 2 s for an answer.
+#define LINK_DRAIN_NS UINT64_C(3000000000)
 
 struct link {
 	struct phx_list node; // of the table's links
@@ -42,7 +45,8 @@ struct link {
 	bool client;		// this end dialled: it carries paths
 	bool trace;		// the peer knows PHX_FRAME_TRACE
 	bool down;
-	bool draining; // the operator closes it: it takes no new calls
+	bool draining;	    // the operator closes it: it takes no new calls
+	struct timer drain; // while it is
 	uint32_t pings_missed;
 	uint32_t inflight;    // sent calls of all paths
 	uint32_t quiet_ticks; // keep-alive intervals since the peer was heard of
@@ -81,6 +85,7 @@ struct path_binding {
 	uint8_t state;	   // enum service_state
 	bool image;	   // the peer's instances take images of our hash
 	uint32_t service;
+	struct phx_hash128 hash; // that the peer announced, zeroes = none
 };
 
 enum path_state { PATH_OPENING, PATH_OPEN, PATH_REFUSED, PATH_LOST };
@@ -119,12 +124,14 @@ struct channel_binding {
 	uint32_t method_count;
 	uint64_t *methods; // malloc: service_method_id(), little-endian, for SUBSCRIBE
 	struct phx_hash128 hash;
+	struct schema_fetch *fetch;   // owned
 	struct stats_series **series; // of each method, the frontend's
 	struct phx_list pending;      // struct call.node: waiting for service or credit
 };
 
 #define CHANNEL_STOPPED_ADMIN 1u // the operator has closed it
 #define CHANNEL_STOPPED_HOST  2u // the host is being drained
+#define CHANNEL_STOPPED_DRAIN 4u // the operator is closing it
 struct channel {
 	struct phx_list node; // of the peer's channels
 	struct session *session;
@@ -134,12 +141,14 @@ struct channel {
 	struct peer_links *home; // its record
 	char group[PHX_LIMIT_NAME_BYTES + 1];
 	struct phx_list paths;
-	struct path *next_path; // round robin
+	struct phx_list connects; // struct call.node: waiting for a connection
+	struct path *next_path;	  // round robin
 	uint32_t path_count;
 	struct channel_binding *bindings;
 	uint32_t binding_count, binding_size;
 	bool closing;
 	uint8_t stopped;		   // CHANNEL_STOPPED_*: new calls are refused
+	struct timer drain;		   // while CHANNEL_STOPPED_DRAIN is set
 	bool frozen;			   // its session is about to move: calls wait
 	_Atomic uint64_t calls, bytes_out; // [worker>ctl]
 };
@@ -156,7 +165,7 @@ struct peer_links {
 	char why[160];		 // with BACKOFF
 };
 
-// A service that the peer's channel asked for.
+// A service that the peer's channel asked for: one block with its names.
 struct subscription {
 	uint32_t binding;	 // theirs
 	int service;		 // id here, or negative errno value
@@ -164,14 +173,15 @@ struct subscription {
 	bool image;		 // a hash was sent: instances with it take images
 	struct phx_hash128 hash; // that one
 	uint32_t round;		 // of the instances
+	uint32_t size;		 // of the block
+	const char *group;	 // in it
+	const char *name;	 // in it
+	uint64_t order;		 // service_order() of the methods
 	uint32_t method_count;	 // of the client's schema, in its order
-	uint64_t *methods;	 // service_method_id()
-	uint64_t order;		 // service_order() of them
-	char group[PHX_LIMIT_NAME_BYTES + 1];
-	char name[PHX_LIMIT_NAME_BYTES + 1];
+	uint64_t methods[];	 // service_method_id()
 };
 
-#define RCHANNEL_BUCKETS 64
+#define RCHANNEL_BUCKETS 16 // looked into for what is not a whole request
 struct rchannel {
 	struct phx_list node; // of the link, or of the table's orphans
 	struct link_table *table;
@@ -239,6 +249,12 @@ void link_close(struct link *link, enum phx_reason reason);
 // Told once per link that died by itself or was closed; control's object.
 extern void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
 
+// ---- who waits for a connection: connect.c ----
+// Let them go if there is one, or if there will be none.
+void connect_kick(struct channel *channel);
+// For people: why there is none.
+void connect_waits_for(const struct channel *channel, char *out_text, size_t size);
+
 // ---- peers, on the worker's thread: peer.c ----
 // State of a dialled peer, for fail-fast; why (may be NULL) is shown with BACKOFF. Creates the
 // record.
@@ -254,6 +270,10 @@ void link_services_changed(struct worker *worker);
 // why is a CHANNEL_STOPPED bit. New calls and those that wait end UNAVAILABLE(ADMIN).
 void channel_stop(struct channel *channel, unsigned why);
 void channel_resume(struct channel *channel, unsigned why);
+// No new calls for LINK_DRAIN_NS from now on; asked again before, for longer. Whoever asks may die
+// without a word: then the channel or link goes on as it was.
+void channel_drain(struct channel *channel);
+void link_drain(struct link *link);
 // All channels, those to come too.
 void link_stop_channels(struct worker *worker, bool stop);
 // NULL: not of this worker.
@@ -298,6 +318,8 @@ static inline bool path_usable(const struct path *path, uint16_t binding)
 	       !path->link->down && !path->link->draining;
 }
 
+// Why the peer cannot be reached: a text, never NULL.
+const char *channel_unreachable(const struct channel *channel);
 int path_create(struct channel *channel, struct link *link);
 void path_destroy(struct path *path);
 void path_subscribe(struct path *path, uint32_t binding);

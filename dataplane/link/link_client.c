@@ -3,6 +3,7 @@
 // calls when a link is lost. Everything a peer sends is checked before use. Worker thread, hot.
 // Replies are client_reply.c.
 #include "dataplane/link/client.h"
+#include "dataplane/link/schema_fetch.h"
 
 #include "dataplane/core/probe.h"
 #include "dataplane/core/trace.h"
@@ -125,16 +126,14 @@ static int on_opened(struct path *path, const struct phx_frame *f, enum phx_reas
 	return 0;
 }
 
-static bool hash_listed(
-	const struct iovec *iov, int n, const struct phx_frame *f, const struct phx_hash128 *want)
+// Zeroes when it has none.
+static struct phx_hash128 hash_announced(const struct iovec *iov, int n, const struct phx_frame *f)
 {
-	const uint8_t *p = body_part(iov, n, 0, f->payload_len);
+	const uint8_t *p = f->payload_len >= 16 ? body_part(iov, n, 0, f->payload_len) : NULL;
 
-	for (uint32_t at = 0; p != NULL && at + 16 <= f->payload_len; at += 16) {
-		if (phx_le64_load(p + at) == want->lo && phx_le64_load(p + at + 8) == want->hi)
-			return true;
-	}
-	return false;
+	if (p == NULL)
+		return (struct phx_hash128){0, 0};
+	return (struct phx_hash128){.lo = phx_le64_load(p), .hi = phx_le64_load(p + 8)};
 }
 
 // The peer's list of groups, for the text of a status: printable characters only.
@@ -154,15 +153,19 @@ static void groups_keep(
 
 static void on_service(struct path *path, const struct phx_frame *f, const struct iovec *iov, int n)
 {
+	const struct channel_binding *own;
 	struct path_binding *b;
 
 	if (f->service >= path->channel->binding_count)
 		return;
+	own = &path->channel->bindings[f->service];
 	b = &path->bindings[f->service];
 	if (f->type == PHX_FRAME_SERVICE_UP) {
 		b->state = SERVICE_UP;
 		b->service = (uint32_t)f->arg;
-		b->image = hash_listed(iov, n, f, &path->channel->bindings[f->service].hash);
+		b->hash = hash_announced(iov, n, f);
+		b->image = b->hash.lo == own->hash.lo && b->hash.hi == own->hash.hi;
+		schema_fetch_announced(own->fetch, path);
 		channel_kick(path->channel);
 		return;
 	}
@@ -224,6 +227,11 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 		return 0;
 	case PHX_FRAME_TRACE:
 		return client_trace(link, f, iov, n, reason);
+	case PHX_FRAME_SCHEMA:
+		if (f->service < path->channel->binding_count)
+			schema_fetch_part(
+				path->channel->bindings[f->service].fetch, path, f, iov, n);
+		return 0;
 	case PHX_FRAME_REFUSED:
 		on_refused(link, path, f, iov, n);
 		return 0;
@@ -262,8 +270,10 @@ void client_lost(struct link *link, enum phx_reason reason)
 				path->sent[i]->in.sink = NULL;
 			}
 		}
-		for (uint32_t i = 0; i < path->channel->binding_count; i++)
+		for (uint32_t i = 0; i < path->channel->binding_count; i++) {
 			path->bindings[i].state = SERVICE_ASKED;
+			schema_fetch_lost(path->channel->bindings[i].fetch, path);
+		}
 		path->resolving = path->sent_count != 0;
 		if (path->resolving)
 			timer_start(&path->channel->worker->timers, &path->resolve,

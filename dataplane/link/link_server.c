@@ -101,6 +101,8 @@ int server_frame(struct link *link, const struct phx_frame *f, const struct iove
 		return server_headers(link, rc, f, iov, n, reason);
 	case PHX_FRAME_SUBSCRIBE:
 		return server_subscribe(rc, f, iov, n, reason);
+	case PHX_FRAME_SCHEMA_GET:
+		return server_schema(rc, f, reason);
 	case PHX_FRAME_CANCEL:
 		r = rcall_find(rc, f->sequence);
 		if (r != NULL)

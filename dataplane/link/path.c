@@ -13,12 +13,13 @@
 #include <stdlib.h>
 
 #define COOKIE_NONE UINT32_MAX
+#define SENT_FIRST  8u // most channels have few calls in flight
 
 // ---- sending ----
 
 static int sent_grow(struct path *path)
 {
-	uint32_t size = path->sent_size == 0 ? 64 : path->sent_size * 2;
+	uint32_t size = path->sent_size == 0 ? SENT_FIRST : path->sent_size * 2;
 	struct call **t = realloc(path->sent, size * sizeof(struct call *));
 	uint32_t *f;
 

@@ -39,5 +39,6 @@ int subscription_method(
 int server_open(struct link *link, const struct phx_frame *f, enum phx_reason *reason);
 int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason);
+int server_schema(struct rchannel *rc, const struct phx_frame *f, enum phx_reason *reason);
 int server_headers(struct link *link, struct rchannel *rc, const struct phx_frame *f,
 	const struct iovec *iov, int n, enum phx_reason *reason);

@@ -89,27 +89,15 @@ void rchannel_subscriptions(struct rchannel *rc, bool all)
 		subscription_tell(rc, i, all);
 }
 
-static void subscription_free(struct subscription *s)
-{
-	if (s != NULL)
-		free(s->methods);
-	free(s);
-}
-
-static uint64_t subscription_bytes(const struct subscription *s)
-{
-	return sizeof(*s) + s->method_count * sizeof(*s->methods);
-}
-
 void rchannel_unsubscribe(struct rchannel *rc)
 {
 	for (uint32_t i = 0; i < rc->subscription_count; i++) {
-		uint64_t bytes = subscription_bytes(rc->subscriptions[i]);
+		uint32_t bytes = rc->subscriptions[i]->size;
 
 		rc->table->subscription_bytes -= bytes;
 		if (rc->link != NULL)
 			rc->link->subscription_bytes -= bytes;
-		subscription_free(rc->subscriptions[i]);
+		free(rc->subscriptions[i]);
 	}
 	free(rc->subscriptions);
 	rc->subscriptions = NULL;
@@ -117,10 +105,12 @@ void rchannel_unsubscribe(struct rchannel *rc)
 }
 
 // "group NUL name NUL", then the ids of the client's methods. -EPROTO, -ENOMEM.
-static int subscription_parse(struct subscription *s, const uint8_t *p, size_t len)
+static int subscription_parse(const char *p, size_t len, struct subscription **out)
 {
-	const uint8_t *nul = memchr(p, 0, len), *end;
-	size_t group_len, name_len, left;
+	const char *nul = memchr(p, 0, len), *end;
+	size_t group_len, name_len, left, size;
+	struct subscription *s;
+	char *text;
 
 	if (nul == NULL)
 		return -EPROTO;
@@ -133,20 +123,27 @@ static int subscription_parse(struct subscription *s, const uint8_t *p, size_t l
 	if (group_len > PHX_LIMIT_NAME_BYTES || name_len == 0 || name_len > PHX_LIMIT_NAME_BYTES ||
 		left % 8 != 0)
 		return -EPROTO;
-	memcpy(s->group, p, group_len);
-	memcpy(s->name, nul + 1, name_len);
+	size = sizeof(*s) + left + group_len + name_len + 2; // len is that of a frame
+	s = calloc(1, size);
+	if (s == NULL)
+		return -ENOMEM;
+	s->size = (uint32_t)size;
 	s->method_count = (uint32_t)(left / 8);
-	s->methods = malloc(left != 0 ? left : 1);
-	for (uint32_t i = 0; s->methods != NULL && i < s->method_count; i++)
+	for (uint32_t i = 0; i < s->method_count; i++)
 		s->methods[i] = phx_le64_load(end + 1 + 8 * (size_t)i);
-	return s->methods != NULL ? 0 : -ENOMEM;
+	text = (char *)&s->methods[s->method_count];
+	memcpy(text, p, group_len + name_len + 2);
+	s->group = text;
+	s->name = text + group_len + 1;
+	*out = s;
+	return 0;
 }
 
 static int subscription_create(
 	const struct phx_frame *f, const struct iovec *iov, int n, struct subscription **out)
 {
-	struct subscription *s = calloc(1, sizeof(*s));
-	uint8_t *flat = malloc(f->payload_len + 1u);
+	char *flat = malloc(f->payload_len + 1u);
+	struct subscription *s;
 	size_t at = 0;
 	int rc = -ENOMEM;
 
@@ -154,13 +151,11 @@ static int subscription_create(
 		memcpy(flat + at, iov[i].iov_base, iov[i].iov_len);
 		at += iov[i].iov_len;
 	}
-	if (s != NULL && flat != NULL)
-		rc = subscription_parse(s, flat, at);
+	if (flat != NULL)
+		rc = subscription_parse(flat, at, &s);
 	free(flat);
-	if (rc != 0) {
-		subscription_free(s);
+	if (rc != 0)
 		return rc;
-	}
 	s->binding = f->service;
 	s->service = -ENOENT;
 	s->order = service_order(s->methods, s->method_count);
@@ -188,8 +183,8 @@ static int subscription_add(struct rchannel *rc, struct subscription *s)
 	}
 	rc->subscriptions[n] = s;
 	rc->subscription_count = n + 1;
-	rc->table->subscription_bytes += subscription_bytes(s);
-	rc->link->subscription_bytes += subscription_bytes(s);
+	rc->table->subscription_bytes += s->size;
+	rc->link->subscription_bytes += s->size;
 	return 0;
 }
 
@@ -212,7 +207,7 @@ int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struc
 		s->round = link_table(rc->link->worker)->round++;
 		error = subscription_add(rc, s);
 		if (error != 0)
-			subscription_free(s);
+			free(s);
 	}
 	if (error == -ENOMEM) { // not the peer's fault: only this channel suffers
 		server_refuse(rc->link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,

@@ -3,6 +3,8 @@
 // link.h; worker thread.
 #include "dataplane/link/link.h"
 
+#include "lib/base/log.h"
+
 void channel_stop(struct channel *channel, unsigned why)
 {
 	channel->stopped |= (uint8_t)why;
@@ -14,6 +16,47 @@ void channel_resume(struct channel *channel, unsigned why)
 	channel->stopped &= (uint8_t)~why;
 	if (channel->stopped == 0)
 		channel_kick(channel);
+}
+
+static void channel_drain_over(struct worker *worker, struct timer *timer)
+{
+	struct channel *channel = phx_container_of(timer, struct channel, drain);
+
+	(void)worker;
+	if ((channel->stopped & CHANNEL_STOPPED_ADMIN) == 0)
+		phx_log_info("link", "chan-%llu-%u goes on: whoever was closing it has gone",
+			(unsigned long long)session_id(channel->session), channel->handle);
+	channel_resume(channel, CHANNEL_STOPPED_DRAIN);
+}
+
+void channel_drain(struct channel *channel)
+{
+	struct worker *worker = channel->worker;
+
+	timer_start(&worker->timers, &channel->drain, worker->now_ns + LINK_DRAIN_NS,
+		channel_drain_over);
+	channel_stop(channel, CHANNEL_STOPPED_DRAIN);
+}
+
+static void link_drain_over(struct worker *worker, struct timer *timer)
+{
+	struct link *link = phx_container_of(timer, struct link, drain);
+	struct phx_list *n, *tmp;
+
+	(void)worker;
+	phx_log_info("link", "link-%llu to %s goes on: whoever was closing it has gone",
+		(unsigned long long)link->id, link->peer_name);
+	link->draining = false;
+	phx_list_for_each_safe (n, tmp, &link->paths) {
+		channel_kick(phx_list_entry(n, struct path, link_node)->channel);
+	}
+}
+
+void link_drain(struct link *link)
+{
+	link->draining = true;
+	timer_start(&link->worker->timers, &link->drain, link->worker->now_ns + LINK_DRAIN_NS,
+		link_drain_over);
 }
 
 void link_stop_channels(struct worker *worker, bool stop)

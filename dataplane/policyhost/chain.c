@@ -4,6 +4,7 @@
 #include "dataplane/policyhost/host.h"
 
 #include <rte_cycles.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SAMPLE_BURSTS 64 // one burst of a policy in so many is timed
@@ -81,6 +82,40 @@ static PHX_COLD void judge_failed(
 	else
 		deny(run, i, p, PHX_FAILED_PRECONDITION, PHX_REASON_SCHEMA,
 			"the message cannot be judged");
+}
+
+// A field stands elsewhere in the application's schema than where it is served: what it sends there
+// cannot be told from what it hides.
+static PHX_COLD void deny_differing(
+	struct run *run, unsigned i, unsigned slot, const struct policy *p)
+{
+	const struct bound_field *fields = run->contexts[i].type->fields[slot];
+	char why[DENY_TEXT];
+	uint32_t f = 0;
+
+	while (f + 1 < p->type->field_count && !fields[f].differs)
+		f++;
+	(void)snprintf(
+		why, sizeof(why), "field %s is not what it is in the server's schema", p->paths[f]);
+	count_add(&count_of(run, p)->failed, 1);
+	deny(run, i, p, PHX_FAILED_PRECONDITION, PHX_REASON_SCHEMA, why);
+}
+
+// Until the schema of the serving side has come (design.md 12.12).
+static PHX_COLD void hold_for_schema(struct run *run, unsigned i, const struct policy *p)
+{
+	struct chain_item *item = &run->items[i];
+	uint64_t key = (uint64_t)(uintptr_t)item->trust;
+
+	if (hold_put(run->worker, p->instance, item, run->point, key, item->trust->until_ns) != 0) {
+		count_add(&count_of(run, p)->hold_refused, 1);
+		deny(run, i, p, PHX_RESOURCE_EXHAUSTED, PHX_REASON_HOLD_CAP,
+			"no room to hold the call");
+		return;
+	}
+	item->policy->hold->unseen = true;
+	item->verdict = CHAIN_HOLD;
+	count_add(&count_of(run, p)->held, 1);
 }
 
 static PHX_COLD void hold(
@@ -194,7 +229,21 @@ static bool is_unbound(const struct run *run, unsigned i, unsigned slot, const s
 
 	if (phx_likely(p->type->field_count == 0))
 		return false;
-	return type == NULL || (type->failed[run->point] >> slot & 1) != 0;
+	return type == NULL ||
+	       ((type->failed[run->point] | type->differs[run->point]) >> slot & 1) != 0;
+}
+
+static PHX_COLD void slot_unbound(
+	struct run *run, unsigned i, unsigned slot, const struct policy *p)
+{
+	const struct chain_type *type = run->contexts[i].type;
+
+	if (run->contexts[i].waits)
+		hold_for_schema(run, i, p);
+	else if (type != NULL && (type->differs[run->point] >> slot & 1) != 0)
+		deny_differing(run, i, slot, p);
+	else
+		judge_failed(run, i, slot, p);
 }
 
 // A call that an older configuration of the policy has passed stays with that one.
@@ -232,7 +281,7 @@ static void slot_run(struct run *run, unsigned slot)
 		run->messages[i].state = s->state;
 		run->messages[i].flags = message_flags(run, cp, slot, p);
 		if (phx_unlikely(is_unbound(run, i, slot, p)))
-			judge_failed(run, i, slot, p);
+			slot_unbound(run, i, slot, p);
 		else if (phx_likely(s->policy == p))
 			run->live[n++] = &run->messages[i];
 		else
@@ -263,8 +312,13 @@ void chain_run(struct worker *worker, const struct chain *chain, enum policy_poi
 		if (phx_unlikely(item->policy->chain_id != chain->head.id))
 			slots_rebase(worker, item, chain, run.phase);
 		run.contexts[i] = (struct run_message){.item = item};
-		if (chain->head.fields != 0)
+		if (chain->head.fields == 0)
+			run.contexts[i].type = NULL;
+		else if (item->trust == NULL)
 			run.contexts[i].type = fields_find(chain, item->schema, item->type);
+		else
+			run.contexts[i].type =
+				trust_find(chain, item, worker->now_ns, &run.contexts[i].waits);
 		run.messages[i] = (struct phx_policy_message){.host = &run.contexts[i]};
 	}
 	for (i = 0; i < chain->count; i++)

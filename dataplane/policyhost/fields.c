@@ -7,19 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static uint32_t field_points(const struct phx_policy *type, const struct phx_policy_field *field)
+uint32_t field_points(const struct phx_policy *type, const struct phx_policy_field *field)
 {
 	return field->points != 0 ? field->points & type->points : type->points;
 }
 
-// Bind one field. False: it cannot be bound, and the policy needs it.
-static bool field_bind(const struct policy *p, uint32_t i, const struct phx_schema *schema,
+bool field_bind(const struct policy *p, uint32_t i, const struct phx_schema *schema,
 	uint32_t message, struct bound_field *out)
 {
 	const struct phx_policy_field *field = &p->type->fields[i];
 	int rc;
 
-	out->bound = false;
+	out->bound = out->differs = false;
 	if (p->paths[i] == NULL)
 		return true; // the operator left it out
 	if (field->message != NULL &&
@@ -100,14 +99,19 @@ int fields_bind(struct chain *chain, const struct phx_schema *schema, struct cha
 	return rc;
 }
 
+void types_free(struct chain_type **types, uint32_t count)
+{
+	for (uint32_t i = 0; types != NULL && i < count; i++) {
+		for (uint32_t k = 0; types[i] != NULL && k < PHX_LIMIT_CHAIN_MAX; k++)
+			free(types[i]->fields[k]);
+		free(types[i]);
+	}
+	free(types);
+}
+
 void fields_free(struct chain_schema *s)
 {
-	for (uint32_t i = 0; s->types != NULL && i < s->type_count; i++) {
-		for (uint32_t k = 0; s->types[i] != NULL && k < PHX_LIMIT_CHAIN_MAX; k++)
-			free(s->types[i]->fields[k]);
-		free(s->types[i]);
-	}
-	free(s->types);
+	types_free(s->types, s->type_count);
 	phx_inspect_free(s->inspect);
 }
 

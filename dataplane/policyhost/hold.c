@@ -122,6 +122,7 @@ int hold_put(struct host_worker *w, const struct instance *instance, const struc
 	if (h != NULL) { // asked again
 		h->not_before_ns = not_before_ns;
 		h->changes = w->changes;
+		h->unseen = false;
 		if (h->queue == q)
 			return 0;
 		hold_unlink(h);
@@ -150,7 +151,7 @@ static void hold_free(struct hold *h)
 
 bool hold_is_of(const struct hold *h, const struct instance *instance)
 {
-	return h->queue->instance == instance;
+	return !h->unseen && h->queue->instance == instance;
 }
 
 uint32_t hold_waiting(const struct host_worker *w, const struct instance *instance, uint64_t key)

@@ -50,6 +50,7 @@ int policyhost_create(const struct policyhost_config *config, struct chain_host 
 	phx_list_init(&host->order);
 	phx_list_init(&host->retired);
 	phx_list_init(&host->unwanted);
+	phx_list_init(&host->trusted);
 	atomic_init(&host->current, empty);
 	rc = workers_init(host);
 	for (unsigned i = 0; i < builtin_type_count && rc == 0; i++)
@@ -89,7 +90,7 @@ void policyhost_destroy(struct chain_host *host)
 		policy_free(phx_list_entry(n, struct policy, node));
 	}
 	for (uint32_t i = 0; i < host->session_size; i++)
-		session_free(host->sessions[i]);
+		session_free(host, host->sessions[i]);
 	free(host->sessions);
 	free(host->types);
 	free(host->workers);

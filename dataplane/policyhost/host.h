@@ -54,14 +54,39 @@ struct policy {
 };
 
 struct bound_field {
-	bool bound; // else it reads as absent
+	bool bound;   // else it reads as absent
+	bool differs; // the application's schema contradicts the trusted one
 	struct phx_path path;
 };
 
 // The fields of a chain's policies in one message type.
 struct chain_type {
-	uint16_t failed[PHX_POLICY_POINT_COUNT]; // policies with a field that cannot be bound
+	uint16_t failed[PHX_POLICY_POINT_COUNT];  // policies with a field that cannot be bound
+	uint16_t differs[PHX_POLICY_POINT_COUNT]; // or that the application's schema has elsewhere
 	struct bound_field *fields[PHX_LIMIT_CHAIN_MAX];
+};
+
+// A schema of a serving side. Shared by sessions, by content; freed with the last of them.
+struct trusted {
+	struct phx_list node; // of the host
+	uint32_t refs;	      // [ctl]
+	struct phx_schema *schema;
+};
+
+// What a session's application calls a service by, and what it is called by where it is served.
+struct session_trust {
+	const struct phx_schema *schema;
+	uint32_t service;
+	struct trusted *trusted;
+	uint32_t trusted_service;
+};
+#define SESSION_TRUSTS_MAX 256
+#define TRUSTED_BYTES_MAX  (UINT64_C(64) << 20) // of all tables
+
+// The fields of one session_trust.
+struct chain_bound {
+	uint32_t type_count;
+	struct chain_type **types; // by message index of the application's schema
 };
 
 struct chain_schema {
@@ -81,6 +106,8 @@ struct chain {
 	struct policy *policies[PHX_LIMIT_CHAIN_MAX];
 	uint32_t schema_count;
 	struct chain_schema *schemas;
+	uint32_t bound_count;
+	struct chain_bound *bounds; // by struct chain_trust.bound
 };
 
 // A session as the host knows it. Freed after its chains.
@@ -90,6 +117,8 @@ struct host_session {
 	struct phx_policy_label *labels; // strings are ours
 	const struct phx_schema *schemas[PHX_LIMIT_SCHEMAS_MAX];
 	uint32_t schema_count;
+	struct session_trust *trusts; // SESSION_TRUSTS_MAX when there is one
+	uint32_t trust_count;
 	bool gone; // the last set still knows it
 };
 
@@ -126,6 +155,8 @@ struct chain_host {
 	uint64_t next_chain;
 	struct phx_list retired;  // struct retired, oldest first
 	struct phx_list unwanted; // struct policy without refs
+	struct phx_list trusted;  // struct trusted
+	uint64_t trusted_bytes;
 };
 
 static inline const struct chain_set *host_set(const struct chain_host *host)
@@ -154,6 +185,7 @@ struct run_message {
 	struct chain_item *item;
 	const struct chain_type *type; // NULL = nothing bound
 	bool failed;		       // a field could not be had
+	bool waits;		       // for the schema of the serving side
 };
 extern const struct phx_policy_ops policy_ops;
 
@@ -170,6 +202,7 @@ struct hold {
 	enum policy_point point;
 	uint64_t not_before_ns;
 	uint32_t changes; // of the worker when it was asked last
+	bool unseen;	  // it waits for a schema, and the policy has not seen it
 };
 // The policy of slot `index` keeps the item. 0, or -ENOMEM: no room, nothing has changed.
 int hold_put(struct host_worker *w, const struct instance *instance, const struct chain_item *item,
@@ -198,6 +231,22 @@ void fields_free(struct chain_schema *schema);
 const struct chain_type *fields_find(
 	const struct chain *chain, const struct phx_schema *schema, uint32_t type);
 
+// Bind a policy's field along its path in `schema` from `message`. False: it cannot be bound, and
+// the policy needs it.
+bool field_bind(const struct policy *policy, uint32_t field, const struct phx_schema *schema,
+	uint32_t message, struct bound_field *out);
+// Points at which the field is read.
+uint32_t field_points(const struct phx_policy *type, const struct phx_policy_field *field);
+void types_free(struct chain_type **types, uint32_t count);
+
+// trust.c: bind the fields of the chain's policies for one of its session's trusts, after
+// fields_bind(). 0 or -ENOMEM.
+int trust_bind(struct chain *chain, const struct session_trust *trust, struct chain_bound *out);
+void trusts_free(struct chain_host *host, struct host_session *session);
+// What binds an item with a trust now; *out_waits: it is to be held for it. Worker thread.
+const struct chain_type *trust_find(
+	const struct chain *chain, const struct chain_item *item, uint64_t now_ns, bool *out_waits);
+
 // set.c: build a set from the order and the sessions, and publish it. 0, -ENOSPC, -ENOMEM.
 // `left` (may be NULL) is a session that leaves with the old set.
 int set_publish(struct chain_host *host, struct host_session *left);
@@ -206,7 +255,7 @@ void policy_unref(struct policy *policy);
 void policy_free(struct policy *policy);
 // Of which no configuration is left.
 void instance_free(struct instance *instance);
-void session_free(struct host_session *session);
+void session_free(struct chain_host *host, struct host_session *session);
 
 // builtin.c
 extern const struct phx_policy *const builtin_types[];

@@ -19,6 +19,10 @@ struct policyhost_config {
 	// After each publication: something waits for policyhost_reclaim(). May be NULL.
 	void (*changed)(void *arg);
 	void *changed_arg;
+	// Any worker: run fn(NULL, cmd) on the control thread soon.
+	void (*post)(
+		void *arg, struct cmd *cmd, void (*fn)(struct worker *worker, struct cmd *cmd));
+	void *post_arg;
 };
 
 // Sets worker->chains of all workers, which do not run yet, and knows the built-in types. 0,

@@ -23,7 +23,7 @@ static int labels_copy(struct host_session *s, const struct chain_session *from)
 	return 0;
 }
 
-static struct host_session *session_make(const struct chain_session *from)
+static struct host_session *session_make(struct chain_host *host, const struct chain_session *from)
 {
 	struct host_session *s = calloc(1, sizeof(*s));
 
@@ -35,7 +35,7 @@ static struct host_session *session_make(const struct chain_session *from)
 	s->identity.gid = from->gid;
 	s->identity.name = s->name;
 	if (s->name == NULL || labels_copy(s, from) != 0) {
-		session_free(s);
+		session_free(host, s);
 		return NULL;
 	}
 	return s;
@@ -74,14 +74,14 @@ int chain_session_add(
 	(void)policyhost_reclaim(host);
 	if (rc != 0)
 		return rc;
-	s = session_make(session);
+	s = session_make(host, session);
 	if (s == NULL)
 		return -ENOMEM;
 	host->sessions[slot] = s;
 	rc = phx_list_empty(&host->order) ? 0 : set_publish(host, NULL);
 	if (rc != 0) {
 		host->sessions[slot] = NULL;
-		session_free(s);
+		session_free(host, s);
 		return rc;
 	}
 	*out_slot = slot;
@@ -113,7 +113,7 @@ void chain_session_remove(struct chain_host *host, uint32_t slot)
 	set = host_set(host);
 	if (slot >= set->count || set->chains[slot] == NULL) {
 		host->sessions[slot] = NULL; // no burst of a quiet session is under way
-		session_free(s);
+		session_free(host, s);
 		return;
 	}
 	s->gone = true;

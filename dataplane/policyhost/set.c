@@ -54,6 +54,9 @@ static void chain_free(struct chain *chain)
 {
 	for (uint32_t i = 0; i < chain->schema_count; i++)
 		fields_free(&chain->schemas[i]);
+	for (uint32_t i = 0; i < chain->bound_count; i++)
+		types_free(chain->bounds[i].types, chain->bounds[i].type_count);
+	free(chain->bounds);
 	for (uint32_t i = 0; i < chain->count; i++)
 		policy_unref(chain->policies[i]);
 	free(chain->schemas);
@@ -96,6 +99,25 @@ static void chain_add(struct chain *chain, struct policy *p)
 	chain->head.fields |= p->type->field_count != 0;
 }
 
+static int chain_bind(struct chain *chain, const struct host_session *session)
+{
+	int rc = 0;
+
+	chain->schemas = calloc(session->schema_count + 1, sizeof(*chain->schemas));
+	chain->bounds = calloc(session->trust_count + 1, sizeof(*chain->bounds));
+	if (chain->schemas == NULL || chain->bounds == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < session->schema_count && rc == 0; i++) {
+		chain->schema_count = i + 1; // half a binding is freed too
+		rc = fields_bind(chain, session->schemas[i], &chain->schemas[i]);
+	}
+	for (uint32_t i = 0; i < session->trust_count && rc == 0; i++) {
+		chain->bound_count = i + 1;
+		rc = trust_bind(chain, &session->trusts[i], &chain->bounds[i]);
+	}
+	return rc;
+}
+
 static int chain_build(struct chain_host *host, const struct host_session *session,
 	struct policy *const *members, unsigned count, struct chain **out)
 {
@@ -110,13 +132,8 @@ static int chain_build(struct chain_host *host, const struct host_session *sessi
 	chain->refs = 1;
 	for (unsigned i = 0; i < count; i++)
 		chain_add(chain, members[i]);
-	chain->schemas = calloc(session->schema_count + 1, sizeof(*chain->schemas));
-	if (chain->schemas == NULL)
-		rc = -ENOMEM;
-	for (uint32_t i = 0; i < session->schema_count && chain->head.fields != 0 && rc == 0; i++) {
-		chain->schema_count = i + 1; // half a binding is freed too
-		rc = fields_bind(chain, session->schemas[i], &chain->schemas[i]);
-	}
+	if (chain->head.fields != 0)
+		rc = chain_bind(chain, session);
 	if (rc != 0) {
 		chain_free(chain);
 		return rc;
@@ -138,7 +155,8 @@ static int chain_make(struct chain_host *host, const struct host_session *sessio
 	if (count == 0)
 		return 0;
 	if (old != NULL && old->session == session && old->count == (uint32_t)count &&
-		(!old->head.fields || old->schema_count == session->schema_count) &&
+		(!old->head.fields || (old->schema_count == session->schema_count &&
+					      old->bound_count == session->trust_count)) &&
 		memcmp(old->policies, members, (size_t)count * sizeof(members[0])) == 0) {
 		old->refs++;
 		*out = old;
@@ -237,10 +255,11 @@ static bool retired_is_used(const struct chain_host *host, const struct retired 
 	       rte_rcu_qsbr_check(host->config.qsbr, r->token, false) == 0;
 }
 
-void session_free(struct host_session *session)
+void session_free(struct chain_host *host, struct host_session *session)
 {
 	if (session == NULL)
 		return;
+	trusts_free(host, session);
 	for (uint32_t i = 0; session->labels != NULL && i < session->identity.label_count; i++) {
 		free((char *)(uintptr_t)session->labels[i].key); // ours
 		free((char *)(uintptr_t)session->labels[i].value);
@@ -262,7 +281,7 @@ unsigned policyhost_reclaim(struct chain_host *host)
 			break;
 		phx_list_del(n);
 		set_free(r->set);
-		session_free(r->session);
+		session_free(host, r->session);
 		free(r);
 	}
 	phx_list_for_each (n, &host->retired) {

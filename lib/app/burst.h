@@ -9,6 +9,7 @@
 struct phx_event {
 	struct phx_call *call;	     // NULL: a request
 	struct phx_request *request; // NULL: a call
+	struct phx_runner *runner;   // of the request, held; NULL: on the polling thread
 	struct phx_message *message; // of a call: reply, or what holds the text
 	const char *text;	     // inside message
 	uint16_t text_len;
@@ -26,8 +27,10 @@ struct phx_burst {
 	struct phx_event events[PHX_LIMIT_BURST];
 };
 
-// Run the callbacks. No lock held.
+// Run the callbacks, hand requests over to where their handlers run. No lock held.
 void phx_burst_run(struct phx_queue *q, struct phx_burst *b);
+// Give back what the events of a burst hold, after that.
+void phx_burst_end(struct phx_queue *q, struct phx_burst *b) PHX_REQUIRES(q->lock);
 
 // End one call for its callback. request, reply and text are taken as phx_poll() found them.
 void phx_event_run_call(struct phx_event *ev);

@@ -46,8 +46,7 @@ struct phx_call *phx_call_create(struct phx_queue *q)
 	return call;
 }
 
-// Room in the rings and the table for one more call; asked for before anything is taken.
-static int call_room(struct phx_queue *q, uint32_t slots) PHX_REQUIRES(q->lock)
+int phx_call_room(struct phx_queue *q, uint32_t slots)
 {
 	if (phx_unlikely(q->calls + q->lent >= q->room || q->free_slot == q->call_slots ||
 			 q->calls + 2 * q->requests >= q->comp_slots))
@@ -55,7 +54,7 @@ static int call_room(struct phx_queue *q, uint32_t slots) PHX_REQUIRES(q->lock)
 	return phx_queue_sub_room(q, slots);
 }
 
-static void call_enter(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock)
+void phx_call_enter(struct phx_queue *q, struct phx_call *call)
 {
 	uint32_t slot = q->free_slot;
 
@@ -81,7 +80,7 @@ static int call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
 		return -ENOTCONN;
 	if (phx_unlikely(q->session->epoch != epoch || m->session != q->session))
 		return -ESTALE;
-	rc = call_room(q, phx_queue_sub_slots(inl_len));
+	rc = phx_call_room(q, phx_queue_sub_slots(inl_len));
 	if (phx_unlikely(rc != 0)) {
 		// What stands in the rings must move for this to get better.
 		phx_queue_flush(q);
@@ -98,7 +97,7 @@ static int call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
 		cancelled = phx_call_wait_is_cancelled(call);
 		phx_call_wait_leave(q, call);
 	}
-	call_enter(q, call);
+	phx_call_enter(q, call);
 	e->call = (uint32_t)call->tag;
 	e->handle = call->tag;
 	phx_queue_sub_message(q, e, m, inl_len);

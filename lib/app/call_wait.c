@@ -254,8 +254,7 @@ int phx_call_wait_poll(struct phx_queue *q)
 	if (b.count != 0)
 		phx_burst_run(q, &b);
 	phx_lock_take(&q->lock);
-	for (unsigned i = 0; i < b.count; i++)
-		phx_call_recycle(q, b.events[i].call);
+	phx_burst_end(q, &b);
 	phx_queue_flush_soon(q);
 	phx_lock_give(&q->lock);
 	return (int)b.count;

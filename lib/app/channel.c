@@ -190,6 +190,18 @@ int phx_channel_bind(struct phx_channel *ch, const struct phx_service *service,
 	return rc;
 }
 
+int phx_channel_reopen(struct phx_channel *ch)
+{
+	struct phx_context *ctx = ch->context;
+	int rc = -ENOTCONN;
+
+	phx_lock_take(&ctx->control);
+	if (!phx_context_gone(ctx))
+		rc = channel_bind_in(ctx->session, ch, NULL, NULL);
+	phx_lock_give(&ctx->control);
+	return rc;
+}
+
 void phx_channels_void(struct phx_context *ctx)
 {
 	for (struct phx_list *n = ctx->channels.next; n != &ctx->channels; n = n->next) {

@@ -37,6 +37,9 @@ int phx_channel_bind_locked(struct phx_context *ctx, struct phx_channel *ch,
 	const struct phx_service *service, struct phx_channel_ids *out_ids,
 	struct phx_status *out_status) PHX_REQUIRES(ctx->control);
 
+// Open the channel where that has not been done in this session. As phx_channel_bind().
+int phx_channel_reopen(struct phx_channel *ch);
+
 // A new session: nothing is open or bound in it; then open and bind everything again. 0, or the
 // first error; what a call needs later is asked for again by phx_channel_bind().
 void phx_channels_void(struct phx_context *ctx) PHX_REQUIRES(ctx->control);

@@ -152,6 +152,7 @@ static int hello_accept(struct phx_session *s, struct phx_attach_answer *answer,
 	answer->fds[HELLO_FD_DOORBELL] = -1;
 	s->app_id = rep.app_id;
 	s->max_message = rep.max_message;
+	s->features = rep.hello.features;
 	rc = hello_heap(s, &rep);
 	if (rc) {
 		phx_status_fill(status, PHX_RESOURCE_EXHAUSTED, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,

@@ -24,9 +24,9 @@ struct phx_call {
 	bool cancel_wanted;	 // the return ring was full
 	phx_reply_fn fn;	 // NULL: abandoned, nobody wants to know
 	void *arg;
-	const struct phx_type *output;
-	struct phx_message *request; // NULL: was copied inline
-	struct phx_call_wait *wait;  // it waits for a session, NULL: it does not
+	const struct phx_type *output; // NULL: waits for a connection, there is no reply
+	struct phx_message *request;   // NULL: was copied inline
+	struct phx_call_wait *wait;    // it waits for a session, NULL: it does not
 };
 
 struct phx_call_slot {
@@ -47,6 +47,8 @@ struct phx_request {
 	struct phx_request *next_reply;	      // queued replies, parked requests
 	struct phx_request *all;	      // [const]
 	const struct phx_server_entry *entry; // until its server ends
+	phx_handler_fn _Atomic fn; // NULL: no such method, or without a handler, or no more
+	void *arg;
 	const struct phx_type *output;
 	struct phx_message *message; // NULL after the reply
 	struct phx_message *reply;   // NULL: a status without text or metadata
@@ -232,6 +234,11 @@ struct phx_call_spec {
 // only. As phx_call_start().
 int phx_call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
 	struct phx_message *request, struct phx_call *call, struct phx_call **out_call);
+// Room in the rings and the table for one more call of so many slots; asked for before anything is
+// taken. 0, -EAGAIN, -EPROTO.
+int phx_call_room(struct phx_queue *q, uint32_t slots) PHX_REQUIRES(q->lock);
+// Put it into the table; its entry is to be written next.
+void phx_call_enter(struct phx_queue *q, struct phx_call *call) PHX_REQUIRES(q->lock);
 // An object for a call, in no table. NULL: no memory.
 struct phx_call *phx_call_create(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Take a call out of the table; it stays alive until phx_call_recycle().
@@ -251,8 +258,17 @@ const struct phx_server_entry *phx_server_entry_find(struct phx_queue *q, uint32
 void phx_requests_orphan(struct phx_queue *q) PHX_REQUIRES(q->lock);
 // Its server ends: answer UNAVAILABLE; the handler may still reply, unheard.
 void phx_request_abandon(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock);
-// Give a request to its handler. No lock held.
+// The library has answered before: all that is left is to take things back. -ENOTCONN.
+int phx_request_end_orphan(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock);
+
+// ---- request_run.c ----
+
+// Give a request to its handler, on the thread that polls. No lock held.
 void phx_request_dispatch(struct phx_request *r);
+// The same elsewhere and later: only if somebody still waits for the reply.
+void phx_request_run(struct phx_request *r);
+// There is no room for it where its handler should run.
+void phx_request_refuse(struct phx_request *r);
 
 // ---- queue_poll.c ----
 

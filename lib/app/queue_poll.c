@@ -3,6 +3,7 @@
 // (burst.c). Every entry is copied once and the copy checked: a broken dataplane ends the session
 // with a reason, never the process.
 #include "lib/app/burst.h"
+#include "lib/app/runner.h"
 #include "lib/app/server.h"
 #include "lib/base/bits.h"
 #include "lib/base/clock.h"
@@ -152,9 +153,22 @@ static void poll_resolve(struct phx_queue *q, struct phx_request *r) PHX_REQUIRE
 	r->entry = e;
 	if (e == NULL || r->method >= e->service->method_count)
 		return;
+	atomic_store_explicit(&r->fn, e->handlers[r->method], memory_order_relaxed);
+	r->arg = e->arg;
 	r->output = e->service->outputs[r->method];
 	if (r->message != NULL)
 		phx_message_resolve(r->message, e->service->inputs[r->method]);
+}
+
+// Under the lock of its queue, like the references of runners.
+static void poll_deliver(struct phx_burst *b, struct phx_request *r)
+{
+	bool handled = atomic_load_explicit(&r->fn, memory_order_relaxed) != NULL;
+	struct phx_runner *runner = handled ? r->entry->server->runner : NULL;
+
+	if (phx_unlikely(runner != NULL))
+		runner->refs++;
+	b->events[b->count++] = (struct phx_event){.request = r, .runner = runner};
 }
 
 static int poll_request(struct phx_queue *q, struct phx_burst *b, const struct phx_comp_entry *e)
@@ -189,7 +203,7 @@ static int poll_request(struct phx_queue *q, struct phx_burst *b, const struct p
 		*at = r;
 		return 0;
 	}
-	b->events[b->count++] = (struct phx_event){.request = r};
+	poll_deliver(b, r);
 	return 0;
 }
 
@@ -243,7 +257,7 @@ PHX_COLD static void poll_parked(struct phx_queue *q, struct phx_burst *b, unsig
 
 		q->parked = r->next_reply;
 		poll_resolve(q, r);
-		b->events[b->count++] = (struct phx_event){.request = r};
+		poll_deliver(b, r);
 	}
 }
 
@@ -361,6 +375,8 @@ int phx_queue_settle(struct phx_queue *q)
 			if (b->events[i].request != NULL)
 				phx_request_destroy(q, b->events[i].request);
 			b->events[i].request = NULL;
+			phx_runner_put(b->events[i].runner);
+			b->events[i].runner = NULL;
 		}
 		if (b->count != 0) {
 			*q->backlog_tail = b;
@@ -427,9 +443,7 @@ int phx_poll(struct phx_queue *q, unsigned max)
 		return rc == -EPROTO ? 0 : rc; // the next poll ends the calls
 	phx_burst_run(q, &b);
 	phx_lock_take(&q->lock);
-	for (unsigned i = 0; i < b.count; i++)
-		if (b.events[i].call != NULL)
-			phx_call_recycle(q, b.events[i].call);
+	phx_burst_end(q, &b);
 	phx_queue_flush_soon(q);
 	phx_lock_give(&q->lock);
 	return (int)b.count;

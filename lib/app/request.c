@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Requests of a server from delivery to the end of their reply. Works with queue_submit.c.
+// Requests of a server from delivery to the end of their reply. Works with request_run.c, which
+// gives them to handlers, and queue_submit.c.
 #include "lib/app/metadata.h"
 #include "lib/app/queue.h"
 #include "lib/app/server.h"
@@ -39,6 +40,7 @@ struct phx_request *phx_request_create(struct phx_queue *q, uint64_t handle)
 	r->message = NULL;
 	r->reply = NULL;
 	r->entry = NULL;
+	atomic_store_explicit(&r->fn, NULL, memory_order_relaxed);
 	r->output = NULL;
 	atomic_store_explicit(&r->cancelled, false, memory_order_relaxed);
 	r->next = *bucket;
@@ -95,6 +97,8 @@ void phx_request_destroy(struct phx_queue *q, struct phx_request *r)
 void phx_request_abandon(struct phx_queue *q, struct phx_request *r)
 {
 	r->entry = NULL;
+	// It may be on its way to its handler, in this burst or another thread's.
+	atomic_store_explicit(&r->fn, NULL, memory_order_relaxed);
 	if (r->state != PHX_REQUEST_DELIVERED || r->orphan)
 		return;
 	r->orphan = true;
@@ -137,34 +141,9 @@ void phx_requests_orphan(struct phx_queue *q)
 	q->replies_tail = &q->replies;
 }
 
-PHX_COLD static void request_unimplemented(struct phx_request *r)
-{
-	const struct phx_server_entry *e = r->entry;
-	char text[600];
-
-	if (e == NULL || r->method >= e->service->method_count)
-		(void)snprintf(text, sizeof(text), "no such method");
-	else
-		(void)snprintf(text, sizeof(text), "method %s of %s has no handler",
-			e->service->method_names[r->method], e->service->name);
-	// Fails only when the session is over, and then nobody waits.
-	(void)phx_reply_status(r, PHX_UNIMPLEMENTED, text, NULL);
-}
-
-void phx_request_dispatch(struct phx_request *r)
-{
-	const struct phx_server_entry *e = r->entry;
-
-	if (e == NULL || r->method >= e->service->method_count || e->handlers[r->method] == NULL)
-		request_unimplemented(r);
-	else
-		e->handlers[r->method](e->arg, r);
-}
-
 // ---- the reply ----
 
-// The library has answered before: all that is left is to take things back.
-static int request_end_orphan(struct phx_queue *q, struct phx_request *r) PHX_REQUIRES(q->lock)
+int phx_request_end_orphan(struct phx_queue *q, struct phx_request *r)
 {
 	r->orphan = false;
 	request_give_message(q, r);
@@ -181,7 +160,7 @@ static int request_submit(struct phx_request *r, struct phx_message *m)
 
 	phx_lock_take(&q->lock);
 	if (phx_unlikely(r->orphan)) {
-		rc = request_end_orphan(q, r);
+		rc = phx_request_end_orphan(q, r);
 	} else if (phx_unlikely(r->state != PHX_REQUEST_DELIVERED)) {
 		rc = -EINVAL; // replied to before
 	} else if (phx_unlikely(phx_context_gone(q->context))) {

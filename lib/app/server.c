@@ -4,6 +4,7 @@
 
 #include "lib/app/channel.h"
 #include "lib/app/queue.h"
+#include "lib/app/runner.h"
 #include "lib/base/clock.h"
 #include "lib/shm/layout.h"
 
@@ -12,26 +13,42 @@
 
 #define SERVER_SLICE_NS (100 * PHX_NS_PER_MS) // longest sleep between two looks at `stop`
 
-int phx_server_create(struct phx_context *ctx, struct phx_queue *q, struct phx_server **out_server)
+int phx_server_create_with(struct phx_context *ctx, struct phx_queue *q,
+	const struct phx_server_options *options, struct phx_server **out_server)
 {
+	struct phx_server_options o = PHX_SERVER_OPTIONS_INIT;
 	struct phx_server *s;
 	int rc;
 
 	if (ctx == NULL || out_server == NULL || (q != NULL && q->context != ctx))
 		return -EINVAL;
+	if (options != NULL && options->size < sizeof(size_t))
+		return -EINVAL;
 	rc = phx_context_check(ctx);
 	if (rc)
 		return rc;
+	if (options != NULL)
+		memcpy(&o, options, phx_min(options->size, sizeof(o)));
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return -ENOMEM;
 	s->context = ctx;
 	s->queue = q != NULL ? q : ctx->default_queue;
+	rc = phx_runner_create(&o, s->queue, &s->runner);
+	if (rc) {
+		free(s);
+		return rc;
+	}
 	phx_lock_take(&ctx->control);
 	phx_list_add_tail(&ctx->servers, &s->link);
 	phx_lock_give(&ctx->control);
 	*out_server = s;
 	return 0;
+}
+
+int phx_server_create(struct phx_context *ctx, struct phx_queue *q, struct phx_server **out_server)
+{
+	return phx_server_create_with(ctx, q, NULL, out_server);
 }
 
 const struct phx_server_entry *phx_server_entry_find(struct phx_queue *q, uint32_t service)
@@ -63,8 +80,12 @@ void phx_servers_free(struct phx_context *ctx)
 {
 	struct phx_list *node;
 
-	while ((node = phx_list_pop(&ctx->servers)) != NULL)
-		free(phx_list_entry(node, struct phx_server, link));
+	while ((node = phx_list_pop(&ctx->servers)) != NULL) {
+		struct phx_server *s = phx_list_entry(node, struct phx_server, link);
+
+		phx_runner_put(s->runner);
+		free(s);
+	}
 }
 
 static int entry_register(struct phx_session *session, const struct phx_server_entry *e,
@@ -199,11 +220,10 @@ int phx_servers_replay(struct phx_context *ctx, struct phx_session *s)
 	return first;
 }
 
-int phx_server_run(struct phx_server *s)
+// Until it is stopped, or there is nothing to serve any more.
+static int server_loop(struct phx_server *s)
 {
-	if (s == NULL)
-		return -EINVAL;
-	while (!atomic_load_explicit(&s->stop, memory_order_acquire)) {
+	while (!atomic_load_explicit(&s->stop, memory_order_acquire)) { // phx_server_stop
 		int rc = phx_poll(s->queue, 0);
 
 		if (rc == 0)
@@ -213,6 +233,22 @@ int phx_server_run(struct phx_server *s)
 	}
 	atomic_store_explicit(&s->stop, false, memory_order_relaxed); // it may run again
 	return 0;
+}
+
+int phx_server_run(struct phx_server *s)
+{
+	int rc;
+
+	if (s == NULL)
+		return -EINVAL;
+	if (phx_context_forked(s->context))
+		return -EPERM;
+	rc = phx_runner_start(s->runner);
+	if (rc)
+		return rc;
+	rc = server_loop(s);
+	phx_runner_stop(s->runner);
+	return rc;
 }
 
 void phx_server_stop(struct phx_server *s)
@@ -295,5 +331,9 @@ void phx_server_destroy(struct phx_server *s)
 	phx_list_del(&s->link);
 	phx_lock_give(&s->context->control);
 	phx_server_entries_free(entries);
+	phx_runner_close(s->runner); // its requests are orphans
+	phx_lock_take(&s->queue->lock);
+	phx_runner_put(s->runner);
+	phx_lock_give(&s->queue->lock);
 	free(s);
 }

@@ -19,6 +19,7 @@ struct phx_server_entry {
 struct phx_server {
 	struct phx_context *context; // [const]
 	struct phx_queue *queue;     // [const]
+	struct phx_runner *runner;   // [const] NULL: handlers run on the thread that polls
 	struct phx_list link;	     // in the context's list
 	_Atomic bool stop;
 };

@@ -53,6 +53,7 @@ struct phx_session {
 	int doorbell;	       // [const] eventfd of the session's worker
 	uint64_t app_id;       // [const]
 	uint64_t max_message;  // [const]
+	uint64_t features;     // [const] of the dataplane, PHX_ATTACH_FEATURE_*
 	uint64_t patience_ns;  // under control: with one request
 
 	struct phx_attach_client client;		       // under control

@@ -21,6 +21,8 @@
 #define PHX_ATTACH_PACKET_MAX 65536 // bytes of one packet
 #define PHX_ATTACH_FDS_MAX    5
 #define PHX_ATTACH_HELLO_NS   UINT64_C(5000000000)
+// Features of the dataplane, in its answer to HELLO.
+#define PHX_ATTACH_FEATURE_CONNECT (UINT64_C(1) << 0) // it takes PHX_SUB_CONNECT
 
 // The same five fields open every versioned interface (design: six hellos).
 struct phx_hello {

@@ -34,6 +34,24 @@ static enum phx_ctl_action_kind get_action(json_t *object)
 	return strcmp(action, "owner") == 0 ? PHX_CTL_OWNER : PHX_CTL_DENY;
 }
 
+static enum phx_ctl_placement get_placement(json_t *object)
+{
+	const char *placement = get_string(object, "placement", "shared");
+
+	if (strcmp(placement, "spread") == 0)
+		return PHX_CTL_SPREAD;
+	if (strcmp(placement, "packed") == 0)
+		return PHX_CTL_PACKED;
+	return strcmp(placement, "dedicated") == 0 ? PHX_CTL_DEDICATED : PHX_CTL_SHARED;
+}
+
+static int get_worker(json_t *object)
+{
+	json_t *value = json_object_get(object, "worker");
+
+	return value != NULL ? (int)json_integer_value(value) : -1;
+}
+
 // Array of count zeroed elements, NULL only when out of memory.
 static void *make_array(size_t count, size_t size)
 {
@@ -75,6 +93,8 @@ static int build_attach(struct phx_ctl_document *d, json_t *list)
 			.uid = get_id(o, "uid"),
 			.gid = get_id(o, "gid"),
 			.app = get_string(o, "app", NULL),
+			.placement = get_placement(o),
+			.worker = get_worker(o),
 		};
 		d->attach_count++;
 		if (build_labels(o, &rules[i]) != 0)

@@ -3,7 +3,7 @@
 // reads. Version 1:
 //   {"version":1,"generation":"7",
 //    "attach":[{"name":"web","action":"allow","uid":1000,"gid":100,"app":"web",
-//               "labels":{"tier":"front"}}],
+//               "placement":"dedicated","labels":{"tier":"front"}}],
 //    "register":[{"name":"pay","action":"owner","service":"pay.*","group":"*","uid":1000}],
 //    "listeners":[{"name":"web","transport":"tcp","address":"127.0.0.1:5000",
 //                  "peers":["rack1"]}],
@@ -33,6 +33,13 @@ enum phx_ctl_action_kind {
 	PHX_CTL_OWNER, // register only: the uid that registered the name first
 };
 
+enum phx_ctl_placement {
+	PHX_CTL_SHARED,
+	PHX_CTL_SPREAD,
+	PHX_CTL_PACKED,
+	PHX_CTL_DEDICATED,
+};
+
 struct phx_ctl_label {
 	const char *key;
 	const char *value;
@@ -44,6 +51,8 @@ struct phx_ctl_attach_rule {
 	uint32_t uid;	 // or PHX_CTL_ID_ANY
 	uint32_t gid;	 // or PHX_CTL_ID_ANY
 	const char *app; // name for the application, NULL: none
+	enum phx_ctl_placement placement;
+	int worker; // index, -1: by placement
 	const struct phx_ctl_label *labels;
 	size_t label_count;
 };
@@ -122,6 +131,11 @@ void phx_ctl_document_destroy(struct phx_ctl_document *d);
 // what opening and reading returned, with e set (NOT_FOUND, FAILED_PRECONDITION, PARSE with
 // line and column).
 int phx_ctl_document_read(const char *path, json_t **out_json, struct phx_ctl_error *e);
+
+// Does the document (borrowed) fit into one request and, indented as it is kept, into one file?
+// Some room is left for what stands around it. 0; -EINVAL with e set to RESOURCE_EXHAUSTED, its
+// limit (JSON_IN_BYTES, JSON_VALUES) and a hint; -ENOMEM with e set.
+int phx_ctl_document_fits(json_t *json, struct phx_ctl_error *e);
 
 // The canonical text, one line and a newline: sections and members in fixed order,
 // listeners and peers by name, nothing that is empty. Parsing and printing it again gives

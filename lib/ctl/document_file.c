@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Documents in files: read within the limits of a request. Works with frame.c and message.c.
+// Documents in files and requests: read within the limits of a request, and what fits into them.
+// Works with frame.c and message.c.
 #include "lib/ctl/document.h"
 #include "lib/ctl/frame.h"
 #include "lib/ctl/message.h"
@@ -9,6 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+// Of a request that carries a document: its method, id and other parameters.
+#define AROUND_BYTES  4096
+#define AROUND_VALUES 64
 
 // The whole file, at most as long as a request. 0 or -errno.
 static int read_file(const char *path, char **out_text, size_t *out_len)
@@ -74,4 +79,38 @@ int phx_ctl_document_read(const char *path, json_t **out_json, struct phx_ctl_er
 	rc = parse(text, len, out_json, e);
 	free(text);
 	return rc;
+}
+
+int phx_ctl_document_fits(json_t *json, struct phx_ctl_error *e)
+{
+	struct phx_ctl_frame_limits limits = PHX_CTL_FRAME_REQUEST;
+	size_t len = json_dumpb(json, NULL, 0, JSON_INDENT(2));
+	char *text = len != 0 ? malloc(len) : NULL;
+	struct phx_ctl_frame frame;
+
+	if (text == NULL || json_dumpb(json, text, len, JSON_INDENT(2)) != len) {
+		free(text);
+		(void)phx_ctl_error_set(e, PHX_INTERNAL, "out of memory");
+		return -ENOMEM;
+	}
+	limits.bytes -= AROUND_BYTES;
+	limits.values -= AROUND_VALUES;
+	phx_ctl_frame_init(&frame, limits); // counts as whoever reads it will
+	int rc = phx_ctl_frame_scan(&frame, text, len);
+
+	free(text);
+	if (rc == 0)
+		return 0;
+	if (len > limits.bytes)
+		(void)phx_ctl_error_set(e, PHX_RESOURCE_EXHAUSTED,
+			"the whole document would have %zu bytes, of %zu at most", len,
+			limits.bytes);
+	else
+		(void)phx_ctl_error_set(e, PHX_RESOURCE_EXHAUSTED,
+			"the whole document would have more than %u values", limits.values);
+	phx_ctl_error_add(
+		e, "limit", json_string(len > limits.bytes ? "JSON_IN_BYTES" : "JSON_VALUES"));
+	phx_ctl_error_add(e, "hint",
+		json_string("remove what is not needed, or write fewer rules with wider patterns"));
+	return -EINVAL;
 }

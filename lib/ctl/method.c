@@ -59,8 +59,8 @@ const struct phx_ctl_method *phx_ctl_method_find(const char *name)
 
 #define PARAM_TIMEOUT                                                                              \
 	{                                                                                          \
-		.name = "timeout_ms", .type = PHX_CTL_INT, .min = 1, .max = 600000, .unit = "ms",  \
-		.help = "give up after this time"                                                  \
+		.name = "timeout_ms", .type = PHX_CTL_INT, .min = 1,                               \
+		.max = PHX_CTL_TIMEOUT_MAX_MS, .unit = "ms", .help = "give up after this time"     \
 	}
 
 const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m)
@@ -78,6 +78,16 @@ const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m
 	};
 
 	return (m->flags & PHX_CTL_MUTATES) != 0 ? mutation_params : read_params;
+}
+
+int64_t phx_ctl_method_lasts_ms(const struct phx_ctl_method *m, json_t *params)
+{
+	int64_t ms = 0;
+
+	for (const struct phx_ctl_param *p = m->params; p->name != NULL; p++)
+		if (p->lasts)
+			ms += json_integer_value(json_object_get(params, p->name));
+	return ms;
 }
 
 const struct phx_ctl_param *phx_ctl_method_param(const struct phx_ctl_method *m, const char *name)

@@ -37,10 +37,15 @@ enum phx_ctl_type {
 
 #define PHX_CTL_NAME_BYTES 64
 
+// timeout_ms: of a job when it is absent, and the largest.
+#define PHX_CTL_JOB_MS	       10000
+#define PHX_CTL_TIMEOUT_MAX_MS 600000
+
 struct phx_ctl_param {
 	const char *name; // NULL ends a list
 	enum phx_ctl_type type;
 	bool required;
+	bool lasts;  // INT in ms: the answer may take so long
 	int64_t min; // INT: value; TEXT: bytes
 	int64_t max; // INT, NUMBER: value; TEXT: bytes; MAP, ARRAY: members
 	const char *unit;
@@ -49,7 +54,7 @@ struct phx_ctl_param {
 	const char *help;
 };
 
-// A member of the result, as the shell prints it.
+// A member of the result, as the shell prints it; # in its name stands for digits.
 struct phx_ctl_column {
 	const char *key; // NULL ends a list
 	const char *header;
@@ -62,6 +67,8 @@ enum phx_ctl_flag {
 	PHX_CTL_FORWARD = 1 << 3, // answered by the dataplane; the control plane passes it on
 	PHX_CTL_PRIVATE = 1 << 4, // dataplane.sock only: not shown to operators
 	PHX_CTL_STREAM = 1 << 5,  // concerns notifications on the connection of the request
+	PHX_CTL_JOB = 1 << 6,	  // the result is a job; one that has failed is a failure
+	PHX_CTL_FAULTS = 1 << 7,  // the rows are what is wrong; if there are any, it is a failure
 };
 
 struct phx_ctl_method {
@@ -87,6 +94,10 @@ const struct phx_ctl_method *phx_ctl_method_find(const char *name);
 const struct phx_ctl_param *phx_ctl_method_common(const struct phx_ctl_method *m);
 // Own or common parameter of that name, or NULL.
 const struct phx_ctl_param *phx_ctl_method_param(const struct phx_ctl_method *m, const char *name);
+
+// How much longer than usual the answer may take, in ms: the sum of what params (borrowed; NULL:
+// none) say.
+int64_t phx_ctl_method_lasts_ms(const struct phx_ctl_method *m, json_t *params);
 
 // Check params (borrowed, an object) against the table. 0, or -EINVAL with code
 // PHX_CTL_INVALID_PARAMS, the path of the field, the value and what would be accepted.

@@ -49,7 +49,7 @@ extern const struct phx_ctl_param phx_ctl_cluster_fields[];
 		.help = "drain (default): calls under way have until timeout_ms (10 s) to end; "   \
 			"reset: they end now"                                                      \
 	}
-#define PHX_CTL_JOB_RESULT "job; with wait: the job as job get shows it"
+#define PHX_CTL_JOB_RESULT "job, state: running; with wait: the job as job get shows it"
 
 #define PHX_CTL_PARAMS(...)                                                                        \
 	((const struct phx_ctl_param[]){__VA_ARGS__ __VA_OPT__(, ){.name = NULL}})

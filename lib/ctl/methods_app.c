@@ -33,6 +33,20 @@
 			.type = PHX_CTL_NAME,                                                      \
 			.help = "name given to an application that matches",                       \
 		},                                                                                 \
+		{                                                                                  \
+			.name = "placement",                                                       \
+			.type = PHX_CTL_ENUM,                                                      \
+			.values = "shared|spread|packed|dedicated",                                \
+			.help = "worker for its session: the emptiest (shared), away from its "    \
+				"like (spread), the first with time left (packed), one for "       \
+				"itself (dedicated)",                                              \
+		},                                                                                 \
+		{                                                                                  \
+			.name = "worker",                                                          \
+			.type = PHX_CTL_INT,                                                       \
+			.max = PHX_LIMIT_WORKERS_MAX - 1,                                          \
+			.help = "this worker, see placement list; rebalance leaves it there",      \
+		},                                                                                 \
 	{                                                                                          \
 		.name = "labels", .type = PHX_CTL_MAP, .max = PHX_LIMIT_LABELS_MAX,                \
 		.help = "labels given to an application that matches",                             \
@@ -54,7 +68,8 @@ const struct phx_ctl_param phx_ctl_attach_rule_fields[] = {RULE_FIELDS, {.name =
 
 #define RULE_COLUMNS                                                                               \
 	PHX_CTL_COLUMNS({"name", "NAME"}, {"action", "ACTION"}, {"uid", "UID"}, {"gid", "GID"},    \
-		{"app", "APP"}, {"labels", "LABELS"})
+		{"app", "APP"}, {"placement", "PLACEMENT"}, {"worker", "WORKER"},                  \
+		{"labels", "LABELS"})
 
 static const struct phx_ctl_param filter[] = {
 	{.name = "app", .type = PHX_CTL_GLOB, .help = "id"},
@@ -139,7 +154,8 @@ const struct phx_ctl_method phx_ctl_methods_app[] = {
 		.params = PHX_CTL_PARAMS(),
 		.list_key = "rules",
 		.columns = RULE_COLUMNS,
-		.result = "rules: [{name, action, uid, gid, app, labels}], generation, next",
+		.result = "rules: [{name, action, uid, gid, app, placement, worker, labels}], "
+			  "generation, next",
 		.example = "app rule_list",
 	},
 	{

@@ -11,7 +11,9 @@
 static const struct phx_ctl_param filter[] = {
 	{.name = "app", .type = PHX_CTL_GLOB, .help = "id of its application"},
 	{.name = "target", .type = PHX_CTL_GLOB, .help = "as the application named it"},
-	{.name = "state", .type = PHX_CTL_GLOB, .help = "open, opening, connecting or backoff"},
+	{.name = "state",
+		.type = PHX_CTL_GLOB,
+		.help = "open, opening, connecting, backoff, draining or closed"},
 	{.name = NULL},
 };
 
@@ -27,7 +29,9 @@ const struct phx_ctl_method phx_ctl_methods_channel[] = {
 			.help = "only channels that match"}),
 		.list_key = "channels",
 		.columns = CHANNEL_COLUMNS,
-		.result = "channels: [{channel, app, target, state, lcore, services, links, "
+		.result = "channels: [{channel, app, target, state: open, opening, connecting, "
+			  "backoff, draining (being closed, or the host is drained) or closed (by "
+			  "the operator), lcore, services, links, "
 			  "inflight, pending: calls that wait for service, link or credit, "
 			  "calls_total, tx_bytes_total}], generation, next",
 		.example = "channel list filter.app=app-3",
@@ -50,7 +54,7 @@ const struct phx_ctl_method phx_ctl_methods_channel[] = {
 	{
 		.name = "channel.close",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "take a channel from its application: its calls end",
 		.params = PHX_CTL_PARAMS({.name = "channel",
 						 .type = PHX_CTL_GLOB,

@@ -78,12 +78,13 @@ const struct phx_ctl_method phx_ctl_methods_config[] = {
 	{
 		.name = "config.validate",
 		.role = PHX_CTL_RO,
-		.flags = PHX_CTL_STARTUP,
+		.flags = PHX_CTL_STARTUP | PHX_CTL_FAULTS,
 		.summary = "check a document without loading it",
 		.params = PHX_CTL_PARAMS(CONFIG),
 		.list_key = "errors",
 		.columns = PHX_CTL_COLUMNS({"pointer", "POINTER"}, {"text", "ERROR"}),
-		.result = "errors: [{pointer, text, hint}] (empty: it is good), generation, next",
+		.result = "errors: [{pointer, text, hint}] (empty: it is good; else the shell "
+			  "exits with 67), generation, next",
 		.example = "config validate site.json",
 	},
 	{.name = NULL},

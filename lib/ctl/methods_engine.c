@@ -24,11 +24,14 @@ const struct phx_ctl_method phx_ctl_methods_engine[] = {
 		.columns = PHX_CTL_COLUMNS({"engine", "ENGINE"}, {"kind", "KIND"},
 			{"object", "OBJECT"}, {"lcore", "LCORE"}, {"state", "STATE"},
 			{"polls_total", "POLLS"}, {"work_total", "WORK"},
-			{"busy_ns_total", "BUSY_NS"}),
-		.result = "engines: [{engine, kind: session, tcp, or links (chunks of large "
-			  "messages), object, lcore, worker, state: active or parked, polls_total, "
-			  "work_total, busy_ns_total: estimated from one poll in 16}], generation, "
-			  "next",
+			{"busy_ns_total", "BUSY_NS"}, {"work_per_poll", "WORK/POLL"},
+			{"ns_per_work", "NS/WORK"}),
+		.result =
+			"engines: [{engine, kind: session, tcp, or links (chunks of large "
+			"messages), object, lcore, worker, state: active or parked, polls_total, "
+			"work_total, busy_ns_total: estimated from one poll in 16, work_per_poll, "
+			"ns_per_work}], generation, "
+			"next",
 		.example = "engine list filter.lcore=1",
 	},
 	{.name = NULL},

@@ -15,7 +15,8 @@ static const struct phx_ctl_param type[] = {
 #define SINCE                                                                                      \
 	{                                                                                          \
 		.name = "since_seq", .type = PHX_CTL_INT, .max = INT64_MAX,                        \
-		.help = "begin behind the event of this number"                                    \
+		.help = "begin behind the event of this number; at the first that is kept when "   \
+			"it has not been given yet"                                                \
 	}
 #define EVENT_COLUMNS                                                                              \
 	PHX_CTL_COLUMNS({"seq", "SEQ"}, {"at", "AT"}, {"type", "TYPE"}, {"object", "OBJECT"},      \
@@ -36,7 +37,7 @@ const struct phx_ctl_method phx_ctl_methods_event[] = {
 		.list_key = "events",
 		.columns = EVENT_COLUMNS,
 		.result = "events: [{seq, at, type, object, detail}], lost (events behind "
-			  "since_seq that are not kept any more), generation, next",
+			  "since_seq that are not kept any more), instance, generation, next",
 		.example = "event history types link.*,app.detached limit 20",
 	},
 	{
@@ -46,9 +47,11 @@ const struct phx_ctl_method phx_ctl_methods_event[] = {
 		.summary = "be told of events on this connection",
 		.params = PHX_CTL_PARAMS(TYPES, SINCE),
 		.columns = PHX_CTL_COLUMNS({"subscription", "SUBSCRIPTION"}, {"seq", "SEQ"}),
-		.result = "subscription, seq of the last event before it; then notifications "
-			  "event {subscription, seq, at, type, object, detail}; type event.lost "
-			  "with detail.count where the reader was too slow",
+		.result =
+			"subscription, seq of the last event before it, instance (another one: seq "
+			"counts anew); then notifications "
+			"event {subscription, seq, at, type, object, detail}; type event.lost "
+			"with detail.count where the reader was too slow",
 		.example = "event subscribe types app.*",
 	},
 	{

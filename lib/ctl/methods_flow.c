@@ -6,7 +6,8 @@
 #define ACT                                                                                        \
 	{                                                                                          \
 		.name = "act", .type = PHX_CTL_ENUM, .required = true, .values = "drain|close",    \
-		.help = "drain: take no new calls; close: end what is left",                       \
+		.help = "drain: take no new calls, for 3 s unless asked again; close: end what "   \
+			"is left",                                                                 \
 	}
 #define FLOW_COLUMNS PHX_CTL_COLUMNS({"object", "OBJECT"}, {"inflight", "INFLIGHT"})
 #define FLOW_RESULT  "object, inflight (calls that are under way)"

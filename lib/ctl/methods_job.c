@@ -5,10 +5,11 @@
 #define JOB_COLUMNS                                                                                \
 	PHX_CTL_COLUMNS({"job", "JOB"}, {"kind", "KIND"}, {"object", "OBJECT"},                    \
 		{"state", "STATE"}, {"inflight", "INFLIGHT"}, {"started_at", "STARTED"},           \
-		{"ended_at", "ENDED"}, {"error", "ERROR"})
+		{"ended_at", "ENDED"}, {"status", "STATUS"}, {"error", "ERROR"})
 #define JOB_RESULT                                                                                 \
 	"job, kind (its method), object, state: running, done or failed, inflight (calls that "    \
-	"are waited for), cut (calls that were ended), started_at, ended_at, error"
+	"are waited for), cut (calls that were ended), started_at, ended_at; when it has failed "  \
+	"error, code, status, and perhaps hint and candidates"
 #define JOB_ID                                                                                     \
 	{                                                                                          \
 		.name = "job", .type = PHX_CTL_NAME, .required = true,                             \
@@ -40,7 +41,7 @@ const struct phx_ctl_method phx_ctl_methods_job[] = {
 	{
 		.name = "job.wait",
 		.role = PHX_CTL_RO,
-		.flags = PHX_CTL_STARTUP,
+		.flags = PHX_CTL_STARTUP | PHX_CTL_JOB,
 		.summary = "one job, answered when it is over",
 		.params = PHX_CTL_PARAMS(JOB_ID),
 		.columns = JOB_COLUMNS,

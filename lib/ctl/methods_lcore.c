@@ -13,11 +13,13 @@ const struct phx_ctl_method phx_ctl_methods_lcore[] = {
 		.columns = PHX_CTL_COLUMNS({"lcore", "LCORE"}, {"role", "ROLE"}, {"cpus", "CPUS"},
 			{"engines", "ENGINES"}, {"busy_ns_total", "BUSY_NS"},
 			{"sleep_ns_total", "SLEEP_NS"}, {"sleeps_total", "SLEEPS"},
-			{"wakeups_total", "WAKEUPS"}, {"longest_poll_ns", "LONGEST_NS"}),
+			{"wakeups_total", "WAKEUPS"}, {"work_per_poll", "WORK/POLL"},
+			{"ns_per_work", "NS/WORK"}, {"longest_poll_ns", "LONGEST_NS"}),
 		.result = "lcores: [{lcore, role: worker or control, cpus, pinned, engines, and of "
 			  "workers rounds_total, idle_rounds_total, work_total, busy_ns_total, "
 			  "sleep_ns_total, yields_total, sleeps_total, wakeups_total, "
-			  "longest_poll_ns}], generation, next",
+			  "longest_poll_ns, work_per_poll: calls and frames of a round that had "
+			  "some, ns_per_work}], generation, next",
 		.example = "lcore list",
 	},
 	{.name = NULL},

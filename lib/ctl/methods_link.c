@@ -9,15 +9,18 @@
 		{"calls_in_total", "CALLS_IN"}, {"tx_bytes_total", "TX_BYTES"},                    \
 		{"rx_bytes_total", "RX_BYTES"}, {"error", "ERROR"})
 #define LINK_ROW                                                                                   \
-	"{link, transport, peer, direction: dialled or accepted, state: up, closing, connecting "  \
-	"or backoff, lcore, worker, remote_worker, age_ms, channels, calls_out_total, "            \
+	"{link, transport, peer, direction: dialled or accepted, state: up, draining (being "      \
+	"closed), closing, connecting or backoff, lcore, worker, remote_worker, age_ms, "          \
+	"channels, calls_out_total, "                                                              \
 	"calls_in_total, dropped_frames_total, tx_bytes_total, rx_bytes_total, crc_errors_total, " \
 	"blocked, backlog, lanes: [{lane, tx_frames_total, rx_frames_total, tx_bytes_total, "      \
 	"rx_bytes_total, tx_syscalls_total, rx_syscalls_total, crc_errors_total}], error}"
 
 static const struct phx_ctl_param filter[] = {
 	{.name = "transport", .type = PHX_CTL_GLOB, .help = "tcp or local"},
-	{.name = "state", .type = PHX_CTL_GLOB, .help = "up, closing, connecting or backoff"},
+	{.name = "state",
+		.type = PHX_CTL_GLOB,
+		.help = "up, draining, closing, connecting or backoff"},
 	{.name = "peer", .type = PHX_CTL_GLOB, .help = "address, and name for accepted links"},
 	{.name = "lcore", .type = PHX_CTL_INT, .max = 1023, .help = "worker that owns it"},
 	{.name = NULL},
@@ -58,7 +61,7 @@ const struct phx_ctl_method phx_ctl_methods_link[] = {
 	{
 		.name = "link.close",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "end a link; a peer that has channels is dialled again",
 		.params = PHX_CTL_PARAMS({.name = "link",
 						 .type = PHX_CTL_GLOB,

@@ -11,9 +11,11 @@ const struct phx_ctl_method phx_ctl_methods_placement[] = {
 		.params = PHX_CTL_PARAMS(),
 		.list_key = "placements",
 		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"name", "NAME"}, {"worker", "WORKER"},
-			{"lcore", "LCORE"}, {"pinned", "PINNED"}, {"busy_ns_total", "BUSY_NS"}),
-		.result = "placements: [{app, name, worker, lcore, pinned, busy_ns_total}], "
-			  "generation, next",
+			{"lcore", "LCORE"}, {"pinned", "PINNED"}, {"placement", "PLACEMENT"},
+			{"fixed", "FIXED"}, {"busy_ns_total", "BUSY_NS"}),
+		.result = "placements: [{app, name, worker, lcore, pinned: its thread runs on one "
+			  "CPU, placement: shared, spread, packed or dedicated, fixed: a rule "
+			  "names the worker, busy_ns_total}], generation, next",
 		.example = "placement list",
 	},
 	{
@@ -32,6 +34,7 @@ const struct phx_ctl_method phx_ctl_methods_placement[] = {
 				.help = "index of the worker, see placement list"},
 			{.name = "limit_ms",
 				.type = PHX_CTL_INT,
+				.lasts = true,
 				.min = 1,
 				.max = 60000,
 				.unit = "ms",
@@ -52,6 +55,7 @@ const struct phx_ctl_method phx_ctl_methods_placement[] = {
 						 .help = "plan and answer, move nothing"},
 			{.name = "window_ms",
 				.type = PHX_CTL_INT,
+				.lasts = true,
 				.min = 10,
 				.max = 60000,
 				.unit = "ms",
@@ -59,7 +63,8 @@ const struct phx_ctl_method phx_ctl_methods_placement[] = {
 		.columns = PHX_CTL_COLUMNS({"moves", "MOVES"}, {"changed", "CHANGED"},
 			{"spread_before_us", "SPREAD_BEFORE_US"},
 			{"spread_after_us", "SPREAD_AFTER_US"}),
-		.result = "moves: [{app, from, to, load_us, moved, pause_us}], changed, "
+		.result = "moves: [{app, from, to, load_us, moved, pause_us, error: why it was not "
+			  "moved}], changed: something was, "
 			  "spread_before_us and spread_after_us: busiest less idlest worker in the "
 			  "window, now and by the plan",
 		.example = "placement rebalance dry_run true",

@@ -48,10 +48,12 @@ const struct phx_ctl_method phx_ctl_methods_stats[] = {
 		.list_key = "series",
 		.columns = PHX_CTL_COLUMNS({"app", "APP"}, {"side", "SIDE"}, {"service", "SERVICE"},
 			{"method", "METHOD"}, {"status", "STATUS"}, {"calls_total", "CALLS"},
-			{"p50_us", "P50_US"}, {"p99_us", "P99_US"}),
+			{"p#_us", "P#_US"}),
 		.result = "series: [{app, name, claimed_name, side: client or server, service, "
 			  "method, status, calls_total, errors_total, tx_bytes_total, "
-			  "rx_bytes_total, p50_us, p99_us, p999_us: of all status of the series}], "
+			  "rx_bytes_total, p50_us, p99_us, p999_us, or p#_us of the quantiles "
+			  "asked for, # their digits (0.9: p90_us, 1: p100_us): of all status of "
+			  "the series}], "
 			  "generation, next; app is overflow for keys beyond the table and past "
 			  "for series given up",
 		.example = "stats get filter.service='hello.*'",

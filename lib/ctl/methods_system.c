@@ -12,8 +12,11 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.columns = PHX_CTL_COLUMNS({"state", "STATE"}, {"generation", "GENERATION"},
 			{"resynced", "RESYNCED"}, {"dataplane", "DATAPLANE"},
 			{"warnings", "WARNINGS"}),
-		.result = "state: running or degraded, generation, resynced, uptime_ms, dataplane: "
-			  "{up, instance, generation, pushes_total, and when it is up version, "
+		.result = "state: running, draining or degraded, generation, resynced, uptime_ms, "
+			  "dataplane: "
+			  "{up, instance, generation, pushes_total, and when it is up state: "
+			  "startup, running or draining, "
+			  "version, "
 			  "uptime_ms, apps, services, peers, workers}, warnings of both: [{id, "
 			  "text, hint}]",
 		.example = "system status",
@@ -32,7 +35,7 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 	{
 		.name = "system.drain",
 		.role = PHX_CTL_OP,
-		.flags = PHX_CTL_ACTION,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB,
 		.summary = "take this host out of service: no new application, no new call",
 		.params = PHX_CTL_PARAMS({.name = "resume",
 						 .type = PHX_CTL_BOOL,
@@ -41,13 +44,13 @@ const struct phx_ctl_method phx_ctl_methods_system[] = {
 		.columns = PHX_CTL_COLUMNS(
 			{"job", "JOB"}, {"state", "STATE"}, {"inflight", "INFLIGHT"}),
 		.result = PHX_CTL_JOB_RESULT "; done when no call is under way, failed at "
-					     "timeout_ms (10 s)",
+					     "timeout_ms (10 s); with resume: state: done",
 		.example = "system drain wait yes",
 	},
 	{
 		.name = "system.shutdown",
 		.role = PHX_CTL_ADM,
-		.flags = PHX_CTL_ACTION | PHX_CTL_STARTUP,
+		.flags = PHX_CTL_ACTION | PHX_CTL_JOB | PHX_CTL_STARTUP,
 		.summary = "end the dataplane, then the control plane",
 		.params = PHX_CTL_PARAMS({.name = "mode",
 						 .type = PHX_CTL_ENUM,

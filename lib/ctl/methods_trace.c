@@ -9,14 +9,14 @@
 		{.name = "app",                                                                    \
 			.type = PHX_CTL_GLOB,                                                      \
 			.help = "only those of this client: id (app-3) or name"},                  \
-		{.name = "count",                                                                  \
-			.type = PHX_CTL_INT,                                                       \
-			.min = 1,                                                                  \
-			.max = 1000,                                                               \
-			.help = "the next so many calls (5)"},                                     \
+	{                                                                                          \
+		.name = "count", .type = PHX_CTL_INT, .min = 1, .max = 1000,                       \
+		.help = "the next so many calls (5)"                                               \
+	}
+#define DURATION(waits)                                                                            \
 	{                                                                                          \
 		.name = "duration_ms", .type = PHX_CTL_INT, .min = 1, .max = 60000, .unit = "ms",  \
-		.help = "no longer than this, however few calls came (5000)"                       \
+		.lasts = (waits), .help = "no longer than this, however few calls came (5000)"     \
 	}
 #define TRACE_ID                                                                                   \
 	{                                                                                          \
@@ -37,7 +37,7 @@ const struct phx_ctl_method phx_ctl_methods_trace[] = {
 		.role = PHX_CTL_OP,
 		.flags = PHX_CTL_ACTION,
 		.summary = "the stages of the next calls with their times, on both hosts",
-		.params = PHX_CTL_PARAMS(WHICH),
+		.params = PHX_CTL_PARAMS(WHICH, DURATION(true)),
 		.columns = TRACE_COLUMNS,
 		.result = TRACE_RESULT,
 		.example = "trace rpc count 5 method hello.Greeter/SayHello",
@@ -47,7 +47,7 @@ const struct phx_ctl_method phx_ctl_methods_trace[] = {
 		.role = PHX_CTL_OP,
 		.flags = PHX_CTL_FORWARD | PHX_CTL_ACTION,
 		.summary = "begin such a trace and do not wait for it; there is one at a time",
-		.params = PHX_CTL_PARAMS(WHICH),
+		.params = PHX_CTL_PARAMS(WHICH, DURATION(false)),
 		.columns = PHX_CTL_COLUMNS({"trace", "TRACE"}),
 		.result = "trace, changed",
 		.example = "trace rpc_start count 100 duration_ms 30000",

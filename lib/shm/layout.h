@@ -38,8 +38,11 @@ enum phx_region_kind {
 
 // ---- submission ring (application -> dataplane) ----
 enum phx_sub_kind {
-	PHX_SUB_CALL = 1,  // unary request: headers, message, half close in one
-	PHX_SUB_REPLY = 2, // server: the only reply, ends the call
+	PHX_SUB_CALL = 1,    // unary request: headers, message, half close in one
+	PHX_SUB_REPLY = 2,   // server: the only reply, ends the call
+	PHX_SUB_CONNECT = 3, // ends as a CALL does, OK when its channel has a connection; a slot
+			     // of the call table, tag, channel and time, everything else 0; with
+			     // PHX_ATTACH_FEATURE_CONNECT only
 };
 
 enum {

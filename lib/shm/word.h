@@ -13,8 +13,8 @@
 // -DPHX_SHM_FRESH (fuzzing) asks for the value of each load and copy instead of reading memory; a
 // harness returns a new value every time, so a second load of the same word shows as a failed
 // check. -DPHX_SHM_MODEL (tests/model) makes each load, store and exchange a step of a model of
-// the machine. -DPHX_SHM_EMULATED puts a fence before each seq_cst load: qemu-user (7.2 on x86) lets
-// the ldar of such a load overtake the stlr of a seq_cst store before it, which no arm64 machine does.
+// the machine. -DPHX_SHM_EMULATED makes an exchange of each seq_cst store: qemu-user (7.2 on x86)
+// lets the ldar of a seq_cst load overtake the stlr of such a store, which no arm64 machine does.
 #pragma once
 
 #include "lib/base/compiler.h"
@@ -44,12 +44,11 @@ uint64_t phx_shm_model_exchange(void *addr, uint64_t value, unsigned size, int o
 #define PHX_SHM_EXCHANGE(p, v, type, order)                                                        \
 	((type)phx_shm_model_exchange((p), (v), sizeof(type), (order)))
 #elif defined(PHX_SHM_EMULATED)
-#define PHX_SHM_LOAD(p, type, order)                                                               \
-	({                                                                                         \
-		if ((order) == __ATOMIC_SEQ_CST)                                                   \
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);                                   \
-		__atomic_load_n((const type *)(p), (order));                                       \
-	})
+#define PHX_SHM_STORE(p, v, type, order)                                                           \
+	((order) == __ATOMIC_SEQ_CST                                                               \
+			? (void)__atomic_exchange_n((type *)(p), (v), __ATOMIC_SEQ_CST)            \
+			: __atomic_store_n((type *)(p), (v), (order)))
+#define PHX_SHM_EXCHANGE(p, v, type, order) __atomic_exchange_n((type *)(p), (v), (order))
 #endif
 
 #ifndef PHX_SHM_LOAD

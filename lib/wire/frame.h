@@ -28,8 +28,9 @@ enum phx_frame_type {
 	PHX_FRAME_SERVICE_UP,	// service = binding id, arg = service id; payload: group, hashes
 	PHX_FRAME_SERVICE_DOWN, // service = binding id, code: NOT_FOUND unknown, UNAVAILABLE down,
 				// FAILED_PRECONDITION several groups, ABORTED at another worker
-	PHX_FRAME_SCHEMA_GET,	// arg = service id
-	PHX_FRAME_SCHEMA,	// payload: part of the table
+	PHX_FRAME_SCHEMA_GET,	// service = service id, arg = position in the table
+	PHX_FRAME_SCHEMA,	// service = binding id, arg = position, limit = bytes of the table
+				// (0 = there is none); payload: the part
 	PHX_FRAME_HEADERS,	// a request begins (may carry MESSAGE and HALF_CLOSE)
 	PHX_FRAME_MESSAGE,	// a message or a chunk of one
 	PHX_FRAME_HALF_CLOSE,
@@ -69,7 +70,7 @@ struct phx_frame {
 	uint16_t flags;
 	uint16_t reason;   // enum phx_reason
 	uint32_t epoch;	   // of the channel, raised by each reconnect
-	uint32_t service;  // HEADERS: service id; SUBSCRIBE, SERVICE_*: binding id
+	uint32_t service;  // HEADERS, SCHEMA_GET: service id; SUBSCRIBE, SERVICE_*, SCHEMA: binding
 	uint16_t method;   // HEADERS
 	uint16_t number;   // MESSAGE: message number in its direction; counts on HALF_CLOSE, STATUS
 	uint32_t cookie;   // HEADERS: client's call reference, echoed in every REPLY frame

@@ -390,6 +390,60 @@ static void chunks_of_anything_end_that_call_only(void **state)
 	wire_close(&wire);
 }
 
+static void ping(const struct wire *wire, unsigned lane)
+{
+	struct phx_frame f = {.type = PHX_FRAME_PING, .arg = 5};
+
+	assert_int_equal(wire_frame(wire->lane[lane], &f, NULL), 0);
+	assert_true(wire_expect(wire->lane[0], PHX_FRAME_PING, &f, body));
+}
+
+// W-09: the same chunk on both lanes at once, so that more seems to have come than was announced;
+// then what lies behind the end.
+static void chunks_on_both_lanes_are_taken_from_one(void **state)
+{
+	struct phx_frame f = headers(1, 0);
+	uint8_t header[PHX_FRAME_HEADER];
+	struct wire wire;
+
+	(void)state;
+	wire_open(&wire);
+	wire_channel(&wire, 99);
+	f.flags = PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE | PHX_FRAME_F_PROTOBUF;
+	f.limit = 100000;
+	assert_int_equal(wire_frame(wire.lane[0], &f, NULL), 0);
+	assert_true(wire_expect(wire.lane[0], PHX_FRAME_GRANT, &f, body));
+	memset(body, 'x', PHX_LIMIT_CHUNK_BYTES);
+	memcpy(body, "\x0a\x9c\x8d\x06", 4); // field 1: 99,996 bytes
+	f = (struct phx_frame){.type = PHX_FRAME_MESSAGE,
+		.flags = PHX_FRAME_F_MESSAGE | PHX_FRAME_F_PROTOBUF,
+		.epoch = 1,
+		.channel = 99,
+		.sequence = 1,
+		.cookie = 1,
+		.number = 1,
+		.payload_len = PHX_LIMIT_CHUNK_BYTES};
+	phx_frame_encode(&f, header);
+	assert_int_equal(wire_send(wire.lane[0], header, sizeof(header), 0), 0);
+	assert_int_equal(wire_send(wire.lane[0], body, 1, 0), 0);
+	assert_int_equal(wire_frame(wire.lane[1], &f, body), 0);
+	ping(&wire, 1);
+	assert_int_equal(wire_send(wire.lane[0], body, PHX_LIMIT_CHUNK_BYTES - 1, 0), 0);
+	memset(body, 'x', PHX_LIMIT_CHUNK_BYTES);
+	for (unsigned i = 2; i < 6; i++) {
+		f.arg = (uint64_t)i * PHX_LIMIT_CHUNK_BYTES;
+		assert_int_equal(wire_frame(wire.lane[1], &f, body), 0);
+	}
+	ping(&wire, 0);
+	memset(body, 'x', PHX_LIMIT_CHUNK_BYTES);
+	f.arg = PHX_LIMIT_CHUNK_BYTES;
+	f.payload_len = 100000 - PHX_LIMIT_CHUNK_BYTES;
+	assert_int_equal(wire_frame(wire.lane[1], &f, body), 0);
+	assert_true(wire_expect(wire.lane[0], PHX_FRAME_STATUS, &f, body));
+	assert_int_equal(f.code, PHX_OK);
+	wire_close(&wire);
+}
+
 // A peer's channels and subscriptions cost memory: there is an end to both.
 static void channels_and_subscriptions_have_an_end(void **state)
 {
@@ -487,6 +541,7 @@ int main(int argc, char **argv)
 		BED_TEST(call_sent_twice_ends_the_link),
 		BED_TEST(calls_beyond_credit_end_the_link),
 		BED_TEST(chunks_of_anything_end_that_call_only),
+		BED_TEST(chunks_on_both_lanes_are_taken_from_one),
 		BED_TEST(channels_and_subscriptions_have_an_end),
 		BED_TEST(silence_on_a_link_ends_it),
 		BED_TEST(random_frames_leave_the_dataplane_alone),

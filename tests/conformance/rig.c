@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-static const struct t_message messages[] = {
+static const struct t_message the_messages[] = {
 	[RIG_REQ] = {"t.Req", 0,
 		{
 			{"name", 1, PHX_KIND_STRING, 0, 0, 0},
@@ -29,12 +29,13 @@ static const struct t_message messages[] = {
 		}},
 	{NULL},
 };
+const struct t_message *const rig_messages = the_messages;
 static const struct t_service services[] = {
 	{"t.Svc", {{"Echo", RIG_REQ, RIG_REP, 0}}},
 	{NULL},
 };
 
-static struct phx_schema *schema_make(void)
+static struct phx_schema *schema_make(const struct t_message *messages)
 {
 	struct phx_schema *schema = NULL;
 	size_t size;
@@ -98,9 +99,9 @@ static void app_start(struct rig *rig, struct rig_app *app, uint64_t id)
 	assert_int_equal(session_recv_region_add(app->session, RIG_HEAP_AT, RIG_HEAP), 0);
 }
 
-static void app_schema(struct rig *rig, struct rig_app *app)
+static void app_schema(struct rig *rig, struct rig_app *app, const struct t_message *messages)
 {
-	struct phx_schema *schema = schema_make();
+	struct phx_schema *schema = schema_make(messages);
 	uint32_t handle;
 
 	assert_int_equal(session_schema_add(app->session, schema, &handle), 0);
@@ -139,7 +140,16 @@ static void serve(struct rig *rig)
 	assert_int_equal(channel | binding, 0);
 }
 
-struct rig *rig_create(void)
+// Workers to control.
+static void rig_post(void *arg, struct cmd *cmd, void (*fn)(struct worker *worker, struct cmd *cmd))
+{
+	struct rig *rig = arg;
+
+	cmd->fn = fn;
+	cmdq_push(&rig->control, cmd);
+}
+
+struct rig *rig_create_as(const struct t_message *client, const struct t_message *server)
 {
 	struct rig *rig = calloc(1, sizeof(*rig));
 	size_t size = phx_align_up(rte_rcu_qsbr_get_memsize(1), 64);
@@ -152,7 +162,12 @@ struct rig *rig_create(void)
 	rig->now = rig->worker->now_ns;
 	assert_int_equal(registry_create(NULL, &rig->registry), 0);
 	rig->worker->services = registry_slot(rig->registry);
-	config = (struct policyhost_config){rig->qsbr, &rig->worker, 1};
+	config = (struct policyhost_config){.qsbr = rig->qsbr,
+		.workers = &rig->worker,
+		.worker_count = 1,
+		.post = rig_post,
+		.post_arg = rig};
+	assert_int_equal(cmdq_init(&rig->control), 0);
 	assert_int_equal(policyhost_create(&config, &rig->host), 0);
 	assert_int_equal(policyhost_type_add(rig->host, &probe_policy), 0);
 	assert_int_equal(policyhost_type_add(rig->host, &probe_again_policy), 0);
@@ -161,11 +176,16 @@ struct rig *rig_create(void)
 	rig_connect(rig);
 	app_start(rig, &rig->client, 1);
 	app_start(rig, &rig->server, 2);
-	app_schema(rig, &rig->client);
-	app_schema(rig, &rig->server);
+	app_schema(rig, &rig->client, client);
+	app_schema(rig, &rig->server, server);
 	serve(rig);
 	rig_settle(rig);
 	return rig;
+}
+
+struct rig *rig_create(void)
+{
+	return rig_create_as(rig_messages, rig_messages);
 }
 
 void rig_close(struct rig_app *app)
@@ -219,6 +239,7 @@ void rig_destroy(struct rig *rig)
 	policyhost_destroy(rig->host);
 	registry_destroy(rig->registry);
 	worker_destroy(rig->worker);
+	cmdq_fini(&rig->control);
 	free(rig->qsbr);
 	free(rig);
 }
@@ -277,6 +298,10 @@ unsigned rig_round(struct rig *rig)
 	work += cmdq_run(&worker->inbox, worker, 64);
 	work += timer_run(&worker->timers, worker, rig->now, 64);
 	work += flush(worker);
+	if (cmdq_run(&rig->control, NULL, 64) != 0) {
+		rig->now += 2 * TIMER_TICK_NS; // what it does takes its time
+		work++;
+	}
 	work += rig_app_run(&rig->client);
 	work += rig_app_run(&rig->server);
 	return work;
@@ -356,7 +381,11 @@ int rig_try_attach(struct rig *rig, const char *name, const char *type, const ch
 
 void rig_attach(struct rig *rig, const char *name, const char *type, const char *params)
 {
+	struct chain_trust *trust = channel_trust(rig->client.session->channels[0], 0);
+
 	assert_int_equal(rig_try_attach(rig, name, type, params), 0);
+	if (!rig->strange && trust->state == TRUST_UNKNOWN)
+		trust->ask(trust);
 	rig_settle(rig);
 }
 

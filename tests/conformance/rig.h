@@ -64,15 +64,21 @@ struct rig {
 	struct rte_rcu_qsbr *qsbr;
 	struct worker *worker;
 	struct registry *registry;
+	struct cmdq control; // the control thread's inbox, run at the end of a round
 	struct chain_host *host;
 	struct phx_schema *schemas[2]; // of client, server
 	struct rig_app client, server;
 	struct link *links[2];
 	uint32_t next_slot;
+	bool strange; // the client's side learns the server's schema by its first call, not before
 	bool threads; // workers run on their own: unused by hand-driven tests
 };
 
 struct rig *rig_create(void);
+// The applications have message types of their own; the client's lie in memory as rig_messages do.
+struct t_message;
+extern const struct t_message *const rig_messages;
+struct rig *rig_create_as(const struct t_message *client, const struct t_message *server);
 // Closes what is open, and fails when a snapshot block or a policy is left.
 void rig_destroy(struct rig *rig);
 // The two around a cmocka test: a rig as its state, and at the end neither application

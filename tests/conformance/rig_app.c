@@ -15,6 +15,7 @@
 #define REQ_AMOUNT 8
 #define REQ_BODY   16
 #define REQ_SIZE   24
+#define REQ_ROOM   64 // a client's own type may have more fields
 #define REP_TEXT   0
 #define REP_BODY   8
 #define REP_SIZE   16
@@ -123,10 +124,10 @@ static void message_build(struct rig_app *app, struct rig_call *call)
 {
 	uint32_t name_len = (uint32_t)strlen(call->name);
 
-	call->at = heap_get(app, REQ_SIZE);
+	call->at = heap_get(app, REQ_ROOM);
 	call->name_at = heap_get(app, name_len);
 	call->body_at = heap_get(app, call->body);
-	memset(app->app + call->at, 0, REQ_SIZE);
+	memset(app->app + call->at, 0, REQ_ROOM);
 	memcpy(app->app + call->name_at, call->name, name_len);
 	memset(app->app + call->body_at, 'b', call->body);
 	refer(app->app, call->at + REQ_NAME, call->name_at, name_len);

@@ -66,7 +66,7 @@ static struct phx_sub_entry call_entry(struct run *r)
 	uint8_t shape = (uint8_t)take(r, 1);
 
 	return (struct phx_sub_entry){
-		.kind = PHX_SUB_CALL,
+		.kind = shape & 8 ? PHX_SUB_CONNECT : PHX_SUB_CALL,
 		.flags = (uint16_t)near(r, shape & (PHX_SUB_FLAGS_CALL), 2),
 		.call = (uint32_t)near(r, take(r, 1) % BED_CALL_SLOTS, 4),
 		.handle = take(r, 2),

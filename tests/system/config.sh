@@ -129,11 +129,11 @@ is ".plan == [] and .generation == \"$generation\""
 echo "- documents that are wrong"
 echo '{"version":1,"listners":[],"peers":[{"name":"a","netwrk":"10.0.0.0/8"},
 	{"name":"b","network":"10.0.0.0/99"}]}' >"$scratch/f.json"
-run 0 config validate "$scratch/f.json"
+run 67 config validate "$scratch/f.json"
 is '.errors | map(.pointer) == ["/listners", "/peers/0/netwrk", "/peers/1/network"]'
 is '.errors[1].hint == "did you mean network"'
 echo '{"version":1,"peers":[{"name":"a","network":"::1"},{"name":"a","network":"::2"}]}' >"$scratch/f.json"
-run 0 config validate "$scratch/f.json"
+run 67 config validate "$scratch/f.json"
 is '[.errors[].pointer] == ["/peers/1/name"]'
 run 0 config validate "$scratch/a.json"
 is '.errors == []'

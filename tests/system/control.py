@@ -157,7 +157,25 @@ def hung(bed, path, c):
     bed.stop("dataplane", signal.SIGKILL)
     rpc.wait_for("loss", lambda: c.call("system.status")["state"] == "degraded")
     assert c.error("app.list")["code"] == 14
+    # What this program has is answered; what only the other one could have is not "not found".
+    assert c.call("log.get", component="reconcil*")["levels"]
+    for answer in (c.error("log.get", component="link"), c.error("log.get", daemon="dataplane"),
+                   c.error("log.set", component="link", level="debug")):
+        assert answer["code"] == 14 and answer["data"]["hint"], answer
+    error = c.error("log.get", component="reconcil", daemon="controlplane")
+    assert error["code"] == 5 and error["data"]["candidates"] == ["reconcile"], error
     other.close()
+
+
+def components(c):
+    print("- components of both programs' logs")
+    for method, more in (("log.get", {}), ("log.set", {"level": "info"})):
+        both = c.error(method, component="reconcil", **more)
+        assert both["code"] == 5 and both["data"]["candidates"] == ["reconcile"], both
+        other = c.error(method, component="lnk", **more)
+        assert other["code"] == 5 and "link" in other["data"]["candidates"], other
+        other = c.error(method, component="reconcil", daemon="dataplane", **more)
+        assert "reconcile" not in other["data"].get("candidates", []), other
 
 
 def vanished(bed, path, c):
@@ -208,6 +226,7 @@ def main():
         audit(bed, c, methods)
         generations(path, c)
         streams(path, c)
+        components(c)
         vanished(bed, path, c)
         hung(bed, path, c)
         c.close()

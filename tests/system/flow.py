@@ -84,6 +84,8 @@ def channels(a, port):
     assert over["kind"] == "channel.close" and over["ended_at"] >= over["started_at"]
     assert a.c.call("job.get", job=job["job"]) == over
     assert over in a.rows("job.list", "jobs")
+    assert [r["state"] for r in a.rows("channel.list", "channels")
+            if r["channel"] == row["channel"]] == ["closed"]
     # New calls are refused with the reason; the application itself is left alone.
     rows = rpc.wait_for("refusals", lambda: [
         r for r in a.rows("stats.get", "series") if r["status"] == "UNAVAILABLE"])
@@ -117,6 +119,40 @@ def links(a, port):
     assert reset["state"] in ("done", "failed"), reset  # it may have gone with its channels
 
 
+def abandoned(a, port):
+    print("- a drain that nobody goes on with ends by itself")
+    a.bench("load4", "client", f"tcp://127.0.0.1:{port}/g", "-z", "60", "-c", "4", "--json")
+
+    def row(method, key, **want):
+        return [r for r in a.rows(method, key)
+                if all(r.get(k) == v for k, v in want.items())]
+
+    link = rpc.wait_for("a link", lambda: [
+        r for r in row("link.list", "links", state="up", direction="dialled")
+        if r["calls_out_total"] > 100])[0]["link"]
+    channel = rpc.wait_for("a channel", lambda: [
+        r for r in row("channel.list", "channels", state="open")
+        if r["calls_total"] > 100])[0]["channel"]
+    # What a control plane does, which then dies.
+    plane = rpc.Client(os.path.join(a.run, "dataplane.sock"))
+    plane.call("flow.link", link=link, act="drain")
+    assert row("link.list", "links", link=link, state="draining"), a.rows("link.list", "links")
+    plane.call("flow.channel", channel=channel, act="drain")
+    plane.close()
+    assert row("channel.list", "channels", channel=channel, state="draining")
+    # The drain goes with its session to another worker.
+    app = row("channel.list", "channels", channel=channel)[0]["app"]
+    place = row("placement.list", "placements", app=app)[0]["worker"]
+    assert a.c.call("placement.set", app=app, worker=1 - place)["changed"]
+    assert row("channel.list", "channels", channel=channel, state="draining")
+    rpc.wait_for("the link", lambda: row("link.list", "links", link=link, state="up"))
+    calls = rpc.wait_for("the channel", lambda: row(
+        "channel.list", "channels", channel=channel, state="open"))[0]["calls_total"]
+    rpc.wait_for("calls", lambda: row("channel.list", "channels", channel=channel)[0][
+        "calls_total"] > calls + 100)
+    a.bed.stop("load4", rpc.signal.SIGKILL)
+
+
 def drain(a, b, port):
     print("- a host is drained, and taken into service again")
     a.bench("load3", "client", f"tcp://127.0.0.1:{port}/g", "-z", "60", "-c", "4", "--json")
@@ -127,7 +163,19 @@ def drain(a, b, port):
     refused = a.bench("refused", "client", f"tcp://127.0.0.1:{port}/g", "-n", "1")
     assert refused.wait(rpc.DEADLINE_S) != 0
     a.bed.stop("load3", rpc.signal.SIGKILL)
+    status = a.c.call("system.status")
+    assert status["state"] == status["dataplane"]["state"] == "draining", status
+    warning = [w for w in status["warnings"] if w["id"] == "draining"][0]
+    assert warning["hint"] == "phoenix-cli system drain resume yes", warning
+    # Another control plane finds it as it is.
+    a.c.close()
+    a.bed.stop("a.cp")
+    a.c = a.start_plane()
+    rpc.wait_for("draining", lambda: a.c.call("system.status")["state"] == "draining")
     assert a.c.call("system.drain", resume=True)["state"] == "done"
+    status = a.c.call("system.status")
+    assert status["state"] == "running", status
+    assert "draining" not in [w["id"] for w in status["warnings"]], status
     again = a.bench("again", "client", f"tcp://127.0.0.1:{port}/g", "-n", "10")
     assert again.wait(rpc.DEADLINE_S) == 0, a.bed.log("again")
 
@@ -156,6 +204,7 @@ def main():
         rpc.wait_for("server", lambda: "ready" in bed.log("server"))
         channels(a, port)
         links(a, port)
+        abandoned(a, port)
         drain(a, b, port)
         assert server.poll() is None
         shutdown(a, b)

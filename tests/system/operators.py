@@ -127,7 +127,10 @@ def stats(c, gone, server):
     assert c.call("stats.get", filter={"service": "no.*"})["series"] == []
     assert c.call("stats.get", filter={"status": "UNAV*"})["series"] == []
     row = one(c.call("stats.get", filter={"app": gone}, quantiles=[0.25, 1])["series"], app=gone)
-    assert 0 < row["q0.25_us"] <= row["q1_us"] and "p50_us" not in row
+    assert 0 < row["p25_us"] <= row["p100_us"] and "p50_us" not in row
+    row = one(c.call("stats.get", filter={"app": gone}, quantiles=[0, 0.05, 0.9, 0.9995])["series"],
+              app=gone)
+    assert [k for k in row if k.endswith("_us")] == ["p0_us", "p05_us", "p90_us", "p9995_us"], row
     error = c.error("stats.get", group_by=["colour"])
     assert error["code"] == -32602 and "group_by" in error["data"]["field"], error
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 DEADLINE_S = 20
@@ -80,6 +81,58 @@ class Client:
     def close(self):
         self.reader.close()
         self.socket.close()
+
+
+class FakeDataplane:
+    """What a control plane finds on dataplane.sock; a test says what it answers.
+
+    answer(method, params) gives a result, or a dict with a member "error"; with "hang_up" too it
+    goes out without an id, and the connection is closed. None: what a dataplane without any
+    objects would say.
+    """
+
+    def __init__(self, path, answer):
+        self.document = None
+        self.answer = answer
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(path)
+        self.server.listen()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            one, _ = self.server.accept()
+            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
+
+    def usual(self, method, params):
+        if method == "rules.push":
+            self.document = params["document"]
+            return {}
+        if method == "rules.get":
+            generation = self.document["generation"] if self.document else None
+            return {"generation": generation, "digest": "", "instance": "fake"}
+        return {"error": {"code": -32601, "message": f"no {method} here"}}
+
+    def serve(self, one):
+        with one, one.makefile("rb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                method, params = request["method"], request.get("params", {})
+                result = self.answer(method, params)
+                if result is None:
+                    result = self.usual(method, params)
+                over = result.pop("hang_up", False)
+                answer = {"jsonrpc": "2.0", "id": None if over else request["id"]}
+                if "error" in result:
+                    answer["error"] = result["error"]
+                else:
+                    answer["result"] = result
+                try:
+                    one.sendall(json.dumps(answer).encode() + b"\n")
+                except OSError:
+                    return
+                if over:
+                    return
 
 
 class Bed:

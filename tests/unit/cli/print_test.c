@@ -244,6 +244,23 @@ static void print_chosen_columns(void **state)
 		"parts.up: yes\n");
 }
 
+static void columns_with_numbers_in_their_names_are_those_of_the_rows(void **state)
+{
+	(void)state;
+	expect_print("stats.get", "app,p#_us",
+		"{\"series\":[{\"app\":\"app-1\",\"p90_us\":2,\"p9999_us\":7,\"px_us\":1}]}",
+		"APP    P90    P9999\n"
+		"app-1  2.0us  7.0us\n");
+	expect_print("stats.get", "p90_us", "{\"series\":[{\"app\":\"app-1\",\"p90_us\":2}]}",
+		"P90\n"
+		"2.0us\n");
+	expect_print("stats.get", NULL, "{\"series\":[{\"app\":\"app-1\",\"p90_us\":2}]}",
+		"APP    SIDE  SERVICE  METHOD  STATUS  CALLS  P90\n"
+		"app-1  -     -        -       -       -      2.0us\n");
+	expect_print("stats.get", NULL, "{\"series\":[]}",
+		"APP  SIDE  SERVICE  METHOD  STATUS  CALLS\n");
+}
+
 static void columns_that_do_not_exist_are_refused(void **state)
 {
 	struct print_columns c;
@@ -384,6 +401,7 @@ int main(void)
 		cmocka_unit_test(print_object_shows_everything),
 		cmocka_unit_test(print_lists_of_nested_objects_are_blocks),
 		cmocka_unit_test(print_chosen_columns),
+		cmocka_unit_test(columns_with_numbers_in_their_names_are_those_of_the_rows),
 		cmocka_unit_test(columns_that_do_not_exist_are_refused),
 		cmocka_unit_test(columns_of_every_method_are_in_its_result),
 		cmocka_unit_test(report_json_list_is_the_array_everything_else_the_object),

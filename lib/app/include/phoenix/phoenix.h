@@ -3,7 +3,8 @@
 //
 // Threads: a context, channel, message and server may be used from any thread. A queue may be
 // used by any thread, one at a time inside the library (a lock of its own; uncontended when one
-// thread owns the queue, which is the fast way). Callbacks run on the thread that polls.
+// thread owns the queue, which is the fast way). Callbacks run on the thread that polls; handlers
+// of a server too, unless its options say otherwise.
 // Nothing here may be used in a child after fork: calls return -EPERM.
 //
 // Functions that can fail return 0 or a negative errno value; outputs are untouched on failure:
@@ -147,7 +148,7 @@ struct phx_service {
 
 struct phx_channel_options {
 	size_t size;
-	uint64_t timeout_ns; // to resolve and connect; default 10 s
+	uint64_t timeout_ns; // of phx_channel_connect_start(); default 10 s
 };
 #define PHX_CHANNEL_OPTIONS_INIT                                                                   \
 	{                                                                                          \
@@ -156,8 +157,9 @@ struct phx_channel_options {
 
 // Open a channel to `target`: "local:" or "local:GROUP" (services of this host),
 // "tcp://HOST:PORT" or "tcp://HOST:PORT/GROUP", "cluster:NAME" or "cluster:NAME/GROUP" (endpoints
-// that the operator gave one name). Returns when the dataplane accepted the target; connecting goes
-// on behind it (fail-fast and wait-for-ready are per call). -EINVAL: bad target, no such cluster.
+// that the operator gave one name). Returns when the dataplane of this host accepted the target,
+// which asks nobody else: resolving and connecting go on behind it (fail-fast and wait-for-ready
+// are per call; phx_channel_connect_start() tells). -EINVAL: bad target, no such cluster.
 PHX_API int phx_channel_open(struct phx_context *context, const char *target,
 	const struct phx_channel_options *options, struct phx_channel **out_channel,
 	struct phx_status *out_status);
@@ -180,6 +182,15 @@ struct phx_call_options {
 // status->code is PHX_OK; it belongs to the callee, who releases it with phx_message_release().
 // Both pointers to status and the call handle die with the return.
 typedef void (*phx_reply_fn)(void *arg, struct phx_message *reply, const struct phx_status *status);
+
+// Ask to hear, once, on `queue`, when the channel has a connection: fn runs with PHX_OK and no
+// reply, at once if there is one already. Name resolution, refused connections and back-off are
+// waited through until the channel's timeout, then DEADLINE_EXCEEDED with the last reason as text.
+// phx_call_cancel() and phx_channel_close() end it with CANCELLED, the end of the session with
+// UNAVAILABLE, an operator who closes the channel too. Never blocks; a connection may be lost again
+// afterwards. -EAGAIN: no room, poll `queue`; -ENOTCONN; -ENOTSUP: the dataplane is too old.
+PHX_API int phx_channel_connect_start(struct phx_channel *channel, struct phx_queue *queue,
+	phx_reply_fn fn, void *arg, struct phx_call **out_call);
 
 // Start a unary call of method `method` of `service`. On success `request` belongs to the library
 // and fn will run exactly once; on failure it stays the caller's and fn does not run. -EAGAIN: no
@@ -205,14 +216,56 @@ PHX_API int phx_call(struct phx_channel *channel, const struct phx_service *serv
 
 // ---- servers ----
 
-// Runs per request on the thread that polls the server's queue. The handler replies now or later,
-// from any thread, exactly once, by phx_reply() or phx_reply_status(). `request` is valid
-// until then.
+// Runs per request, on the thread that polls the server's queue unless options say otherwise. The
+// handler replies now or later, from any thread, exactly once, by phx_reply() or
+// phx_reply_status(). `request` is valid until then.
 typedef void (*phx_handler_fn)(void *arg, struct phx_request *request);
 
-// A server delivers requests on `queue` (NULL: the default queue).
+// A server delivers requests on `queue` (NULL: the default queue). Its handle may be made by one
+// thread, run by another and stopped by a third or by a signal handler.
 PHX_API int phx_server_create(
 	struct phx_context *context, struct phx_queue *queue, struct phx_server **out_server);
+
+// Where the handlers of a server run.
+enum phx_handlers {
+	PHX_HANDLERS_INLINE,   // on the thread that polls the queue: the fast way for short ones
+	PHX_HANDLERS_POOL,     // on threads of the library, which exist during phx_server_run()
+	PHX_HANDLERS_EXECUTOR, // wherever the application's executor runs tasks
+};
+
+// One handler with its request: run fn(arg) once, on any thread, before phx_detach(). A task
+// whose request was cancelled, or whose server has ended, runs no handler.
+struct phx_task {
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+// Takes a task on the thread that polls, without blocking, to run it later (or at once). Not 0:
+// no room; the request ends with RESOURCE_EXHAUSTED and the task is not run.
+typedef int (*phx_executor_fn)(void *arg, struct phx_task task);
+
+struct phx_server_options {
+	size_t size;
+	uint32_t handlers;	  // enum phx_handlers
+	uint32_t threads;	  // of the pool, up to 1,024; default: one for each CPU
+	uint32_t backlog;	  // requests that wait for a thread of the pool, rounded up to a
+				  // power of two, up to 65,536; more end with RESOURCE_EXHAUSTED;
+				  // default: as many as the queue can deliver
+	uint32_t cpu_count;	  // of cpus; 0: the threads run where their maker may
+	const uint32_t *cpus;	  // pool thread i runs on cpus[i % cpu_count]; copied
+	phx_executor_fn executor; // for PHX_HANDLERS_EXECUTOR
+	void *executor_arg;
+};
+#define PHX_SERVER_OPTIONS_INIT                                                                    \
+	{                                                                                          \
+		sizeof(struct phx_server_options), 0, 0, 0, 0, 0, 0, 0                             \
+	}
+
+// The same with options (NULL: handlers inline). Handlers off the polling thread run beside each
+// other; a request that was cancelled, or whose deadline has passed, before its turn runs none.
+// Until phx_server_run() the requests for a pool wait. -EINVAL: a field is out of range.
+PHX_API int phx_server_create_with(struct phx_context *context, struct phx_queue *queue,
+	const struct phx_server_options *options, struct phx_server **out_server);
 
 // Register a service under (group, service); group NULL = "default". handlers has
 // service->method_count entries; NULL ones answer UNIMPLEMENTED. May be called on several queues:
@@ -221,13 +274,18 @@ PHX_API int phx_server_add(struct phx_server *server, const char *group,
 	const struct phx_service *service, const phx_handler_fn *handlers, void *arg,
 	struct phx_status *out_status);
 
-// Handle requests until phx_server_stop(). 0, or a negative errno value.
+// Handle requests until phx_server_stop(). 0, or a negative errno value. With a pool: makes its
+// threads, and ends them before it returns, when the handlers they are in have returned; requests
+// that no thread took wait for the next phx_server_run(), or end with phx_server_destroy(). Then
+// also -EBUSY: another thread is in it; -EINVAL: a CPU of the options is not to be had; -EAGAIN: no
+// threads.
 PHX_API int phx_server_run(struct phx_server *server);
 
 // From any thread or a signal handler: make phx_server_run() return.
 PHX_API void phx_server_stop(struct phx_server *server);
 
-// Unregister and free. Requests not replied to yet end with UNAVAILABLE. NULL is legal.
+// Unregister and free. Requests not replied to yet end with UNAVAILABLE. NULL is legal. Nobody is
+// in phx_server_run(); tasks that an executor still has may run afterwards, and do nothing.
 PHX_API void phx_server_destroy(struct phx_server *server);
 
 // The request's message; valid until the reply.

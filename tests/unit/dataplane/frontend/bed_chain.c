@@ -41,3 +41,16 @@ const struct phx_inspect *chain_inspect(const struct chain *chain, const struct 
 	(void)schema;
 	return NULL;
 }
+
+void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request)
+{
+	(void)chain;
+	(void)request;
+	abort();
+}
+
+void chain_trust_changed(const struct chain *chain, const struct worker *worker)
+{
+	(void)chain;
+	(void)worker;
+}

@@ -50,6 +50,13 @@ int channel_bind(struct channel *channel, const struct phx_schema *schema, uint3
 	return (int)channel->bindings++;
 }
 
+struct chain_trust *channel_trust(const struct channel *channel, uint16_t binding)
+{
+	(void)channel;
+	(void)binding;
+	return NULL;
+}
+
 const struct phx_method *channel_method(const struct channel *channel, uint16_t binding,
 	uint16_t method, const struct phx_schema **out_schema, const char **out_service,
 	struct stats_series ***out_series)
@@ -100,6 +107,16 @@ void path_release(struct path *path)
 	net()->paths--;
 }
 
+static const struct call_status connected = {.code = PHX_OK};
+
+void channel_connect(struct call *call)
+{
+	if (net()->admit == BED_ADMIT_NOW)
+		call_complete(call, &connected, NULL);
+	else
+		phx_list_add_tail(&net()->pending, &call->node);
+}
+
 static void out_unpinned(struct outgoing *out)
 {
 	call_unpinned(phx_container_of(out, struct call, out));
@@ -139,8 +156,14 @@ void bed_link_admit(struct bed *bed)
 
 	bed->link.admit = BED_ADMIT_NOW;
 	while ((n = phx_list_pop(&bed->link.pending)) != NULL) {
+		struct call *call = phx_list_entry(n, struct call, node);
+
+		if (call->connect) {
+			call_complete(call, &connected, NULL);
+			continue;
+		}
 		bed->link.paths++;
-		call_admitted(phx_list_entry(n, struct call, node), &the_path);
+		call_admitted(call, &the_path);
 	}
 }
 

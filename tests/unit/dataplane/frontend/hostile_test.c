@@ -72,8 +72,11 @@ static void submission_no_library_writes_disconnects(void **state)
 		enum phx_reason reason;
 	} rows[] = {
 		{{.kind = 0}, PHX_REASON_DESC_KIND},
-		{{.kind = 3}, PHX_REASON_DESC_KIND},
+		{{.kind = 4}, PHX_REASON_DESC_KIND},
 		{{.kind = 255}, PHX_REASON_DESC_KIND},
+		{{.kind = PHX_SUB_CONNECT, .flags = PHX_SUB_INLINE}, PHX_REASON_DESC_FLAGS},
+		{{.kind = PHX_SUB_CONNECT, .flags = PHX_SUB_WAIT_FOR_READY}, PHX_REASON_DESC_FLAGS},
+		{{.kind = PHX_SUB_CONNECT, .call = BED_CALL_SLOTS}, PHX_REASON_DESC_RANGE},
 		{{.kind = PHX_SUB_CALL, .flags = 1 << 3}, PHX_REASON_DESC_FLAGS},
 		{{.kind = PHX_SUB_CALL, .flags = 1 << 15}, PHX_REASON_DESC_FLAGS},
 		{{.kind = PHX_SUB_CALL, .flags = PHX_SUB_NO_MESSAGE}, PHX_REASON_DESC_FLAGS},

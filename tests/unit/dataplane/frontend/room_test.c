@@ -162,6 +162,26 @@ static void deadline_in_the_past_ends_the_call(void **state)
 	assert_true(bed_link_answer(bed, PHX_CANCELLED, NULL, 0));
 }
 
+// More than a burst: the worker has not come to them when the channel is closed.
+static void closing_a_channel_cancels_calls_that_stand_in_the_ring(void **state)
+{
+	struct bed *bed = *state;
+	struct phx_comp_entry c;
+	uint32_t other;
+
+	bed->link.admit = BED_ADMIT_LATER;
+	for (uint32_t i = 0; i < BED_CALL_SLOTS; i++)
+		bed_sub(bed, ping(i, i), zeros, 8);
+	assert_int_equal(session_channel_close(bed->session, 0), 0);
+	assert_int_equal(session_channel_open(bed->session, "", 0, &other), 0);
+	assert_int_equal(other, 0); // none of them may go there
+	for (uint32_t i = 0; i < BED_CALL_SLOTS; i++) {
+		c = completion(bed);
+		assert_string_equal(phx_code_name(c.code), "CANCELLED");
+	}
+	assert_int_equal(bed->queue->inflight, 0);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -173,6 +193,8 @@ int main(void)
 		T(application_gone_while_its_reply_is_packed_ends_the_call),
 		T(application_gone_while_its_call_is_packed_ends_the_call),
 		T(deadline_in_the_past_ends_the_call),
+		cmocka_unit_test_setup_teardown(
+			closing_a_channel_cancels_calls_that_stand_in_the_ring, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

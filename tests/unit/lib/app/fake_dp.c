@@ -174,7 +174,10 @@ static struct phx_attach_region fake_region_of(struct fake_dp *dp, unsigned obje
 static void fake_hello(struct fake_dp *dp, const struct phx_attach_hello_req *req)
 {
 	struct phx_attach_hello_rep rep = {
-		.hello = {.magic = PHX_ATTACH_MAGIC, .min = PHX_ATTACH_MAX, .max = PHX_ATTACH_MAX},
+		.hello = {.magic = PHX_ATTACH_MAGIC,
+			.min = PHX_ATTACH_MAX,
+			.max = PHX_ATTACH_MAX,
+			.features = dp->features},
 		.app_id = 1,
 		.send_quota = dp->send_quota,
 		.recv_quota = 64 << 20,
@@ -391,6 +394,7 @@ static struct fake_dp *fake_dp_blank(void)
 	assert_non_null(dp);
 	dp->listen_fd = -1;
 	dp->send_quota = 64 << 20;
+	dp->features = PHX_ATTACH_FEATURE_CONNECT;
 	atomic_store(&dp->conn, -1);
 	dp->stop_fd = eventfd(0, EFD_CLOEXEC);
 	dp->doorbell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -58,6 +58,7 @@ struct fake_dp {
 	// Set before fake_dp_start()
 	uint32_t sub_slots, ret_slots, comp_slots; // 0 = what the application asks for
 	uint64_t send_quota;			   // address space, default 64 MiB
+	uint64_t features;			   // default: all
 	_Atomic uint32_t refusals;		   // hellos to refuse with:
 	uint32_t refuse_code, refuse_reason;
 	void (*spoil)(struct phx_attach_hello_rep *rep); // make the answer wrong

@@ -337,6 +337,44 @@ static void destroy_answers_open_requests(void **)
 	session_close(&t.s);
 }
 
+// Ends its server, with all that its argument stands for.
+static void destroy_fn(void *arg, struct phx_request *request)
+{
+	struct server_test *t = arg;
+
+	t->count++;
+	assert_int_equal(0, phx_reply(request, note_new(t->s.ctx, 1, 0), NULL));
+	phx_server_destroy(t->server);
+}
+
+static void destroy_in_a_handler_spares_the_rest_of_the_burst(void **)
+{
+	static const phx_handler_fn destroying[] = {destroy_fn, destroy_fn};
+	struct server_test t;
+
+	server_open(&t, NULL);
+	assert_int_equal(0, phx_server_add(t.server, NULL, &other_service, destroying, &t, NULL));
+	for (uint64_t handle = 11; handle < 14; handle++) {
+		struct note note = {.number = 1};
+
+		fake_comp(t.s.dp, 0,
+			(struct phx_comp_entry){.kind = PHX_COMP_REQUEST,
+				.flags = PHX_COMP_HAS_MESSAGE,
+				.call = SERVICE + 1,
+				.handle = handle,
+				.remaining_ns = PHX_TIMEOUT_NONE,
+				.msg_len = sizeof(note)},
+			&note, sizeof(note));
+	}
+	assert_int_equal(3, phx_poll(t.s.queue, 0));
+	assert_int_equal(1, t.count);
+	assert_int_equal(PHX_OK, fake_sub(t.s.dp, 0, NULL).channel);
+	assert_int_equal(PHX_UNAVAILABLE, fake_sub(t.s.dp, 0, NULL).channel);
+	assert_int_equal(PHX_UNAVAILABLE, fake_sub(t.s.dp, 0, NULL).channel);
+	assert_true(fake_sub_none(t.s.dp, 0));
+	session_close(&t.s);
+}
+
 static struct phx_server *stopped;
 
 static void stop_fn(int)
@@ -390,6 +428,7 @@ int main(void)
 		cmocka_unit_test(reply_to_full_ring_waits_for_room),
 		cmocka_unit_test(request_before_registration_answer_is_kept),
 		cmocka_unit_test(destroy_answers_open_requests),
+		cmocka_unit_test(destroy_in_a_handler_spares_the_rest_of_the_burst),
 		cmocka_unit_test(run_ends_by_stop_in_signal_handler),
 		cmocka_unit_test(run_ends_when_the_dataplane_dies),
 	};

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,8 @@
 	"{\"peers\":[{\"network\":\"10.0.0.0/24\",\"name\":\"rack2\"},"                            \
 	"{\"name\":\"rack1\",\"network\":\"::1\"}],"                                               \
 	"\"version\":1,\"generation\":\"18446744073709551615\","                                   \
-	"\"attach\":[{\"labels\":{\"z\":\"1\",\"a\":\"2\"},\"app\":\"web\",\"uid\":1000,"          \
+	"\"attach\":[{\"worker\":3,\"labels\":{\"z\":\"1\",\"a\":\"2\"},"                          \
+	"\"placement\":\"packed\",\"app\":\"web\",\"uid\":1000,"                                   \
 	"\"action\":\"allow\",\"name\":\"web\"},{\"name\":\"rest\",\"action\":\"deny\"}],"         \
 	"\"register\":[{\"name\":\"pay\",\"action\":\"owner\",\"service\":\"pay.*\"},"             \
 	"{\"name\":\"all\",\"action\":\"allow\",\"group\":\"blue\",\"gid\":5}],"                   \
@@ -26,6 +28,7 @@
 #define CANONICAL                                                                                  \
 	"{\"version\":1,\"generation\":\"18446744073709551615\","                                  \
 	"\"attach\":[{\"name\":\"web\",\"action\":\"allow\",\"uid\":1000,\"app\":\"web\","         \
+	"\"placement\":\"packed\",\"worker\":3,"                                                   \
 	"\"labels\":{\"a\":\"2\",\"z\":\"1\"}},{\"name\":\"rest\",\"action\":\"deny\"}],"          \
 	"\"register\":[{\"name\":\"pay\",\"action\":\"owner\",\"service\":\"pay.*\"},"             \
 	"{\"name\":\"all\",\"action\":\"allow\",\"group\":\"blue\",\"gid\":5}],"                   \
@@ -91,7 +94,11 @@ static void parse_fills_the_structures(void **state)
 	assert_int_equal(d->attach[0].label_count, 2);
 	assert_string_equal(d->attach[0].labels[0].key, "a");
 	assert_string_equal(d->attach[0].labels[0].value, "2");
+	assert_int_equal(d->attach[0].placement, PHX_CTL_PACKED);
+	assert_int_equal(d->attach[0].worker, 3);
 	assert_null(d->attach[1].app);
+	assert_int_equal(d->attach[1].placement, PHX_CTL_SHARED);
+	assert_int_equal(d->attach[1].worker, -1);
 	assert_int_equal(d->register_count, 2);
 	assert_int_equal(d->registers[0].action, PHX_CTL_OWNER);
 	assert_string_equal(d->registers[0].group, "*");
@@ -115,6 +122,12 @@ static void parse_bad_documents_are_refused_with_the_field(void **state)
 	expect_refused("{\"version\":1,\"generation\":\"1\",\"attach\":[{\"name\":\"a\","
 		       "\"action\":\"owner\"}]}",
 		"document.attach[0].action");
+	expect_refused("{\"version\":1,\"attach\":[{\"name\":\"a\",\"action\":\"allow\","
+		       "\"placement\":\"anywhere\"}]}",
+		"document.attach[0].placement");
+	expect_refused("{\"version\":1,\"attach\":[{\"name\":\"a\",\"action\":\"allow\","
+		       "\"worker\":64}]}",
+		"document.attach[0].worker");
 	expect_refused(
 		"{\"version\":1,\"generation\":\"1\",\"attach\":["
 		"{\"name\":\"a\",\"action\":\"allow\"},{\"name\":\"a\",\"action\":\"deny\"}]}",
@@ -235,6 +248,53 @@ static void defaults_are_valid_documents(void **state)
 	}
 }
 
+// `count` attach rules with `labels` labels each, whose keys begin with `name` bytes.
+static json_t *document_of_rules(size_t count, size_t labels, size_t name)
+{
+	json_t *rules = json_array(), *map = json_object();
+	char text[256];
+
+	assert_true(name < sizeof(text));
+	memset(text, 'x', name);
+	for (size_t i = 0; i < labels; i++) {
+		(void)snprintf(text + name, sizeof(text) - name, "%zu", i);
+		assert_int_equal(json_object_set_new(map, text, json_string("y")), 0);
+	}
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(
+			json_array_append_new(
+				rules, json_pack("{s:o, s:s, s:O}", "name", json_sprintf("r%zu", i),
+					       "action", "allow", "labels", map)),
+			0);
+	json_decref(map);
+	return json_pack("{s:i, s:o}", "version", 1, "attach", rules);
+}
+
+static void expect_exhausted(json_t *json, const char *limit)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+
+	assert_int_equal(phx_ctl_document_fits(json, &e), -EINVAL);
+	assert_int_equal(e.code, PHX_RESOURCE_EXHAUSTED);
+	assert_string_equal(json_string_value(json_object_get(e.data, "limit")), limit);
+	assert_non_null(json_object_get(e.data, "hint"));
+	phx_ctl_error_fini(&e);
+	json_decref(json);
+}
+
+static void documents_that_no_request_could_carry_do_not_fit(void **state)
+{
+	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
+	json_t *json = document_of_rules(512, 16, 32);
+
+	(void)state;
+	assert_int_equal(phx_ctl_document_fits(json, &e), 0);
+	json_decref(json);
+	// Each rule: itself, three members, their values, and two for each label.
+	expect_exhausted(document_of_rules(1024, 30, 2), "JSON_VALUES");
+	expect_exhausted(document_of_rules(1024, 16, 64), "JSON_IN_BYTES");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -246,6 +306,7 @@ int main(void)
 		cmocka_unit_test(find_first_match_decides_and_none_denies),
 		cmocka_unit_test(listener_without_peers_admits_loopback_only),
 		cmocka_unit_test(defaults_are_valid_documents),
+		cmocka_unit_test(documents_that_no_request_could_carry_do_not_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

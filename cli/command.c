@@ -18,14 +18,15 @@ int command_fail(struct cli *cli, struct phx_ctl_error *e, int exit_code)
 
 static void set_timeout(const struct cli *cli, struct grammar_command *c)
 {
-	json_int_t ms = 0;
+	json_int_t ms = 0, lasts;
 
 	if (c->raw || c->method == NULL || json_object_get(c->params, "timeout_ms") != NULL)
 		return;
-	if ((c->method->flags & PHX_CTL_FORWARD) != 0) {
+	lasts = phx_ctl_method_lasts_ms(c->method, c->params);
+	if ((c->method->flags & PHX_CTL_FORWARD) != 0 || lasts != 0) {
 		ms = session_forward_ms(&cli->session);
 		if (!cli->options.timeout_given)
-			ms += phx_ctl_method_lasts_ms(c->method, c->params);
+			ms += lasts;
 	} else if (strcmp(c->method->name, "job.wait") == 0)
 		ms = PHX_CTL_TIMEOUT_MAX_MS; // as long as any job; -t is less
 	if (ms != 0)

@@ -56,7 +56,7 @@ static void put_method(FILE *out, const struct phx_ctl_method *m)
 	if (positional != NULL)
 		(void)fprintf(out, positional->required ? " %s" : " [%s]", value_hint(positional));
 	(void)fprintf(out, "%s\n  %s (role %s)\n",
-		m->params[0].name != NULL ? " [KEY VALUE | KEY=VALUE]..." : "", m->summary,
+		m->params[0].name != NULL ? " [[--]KEY VALUE | [--]KEY=VALUE]..." : "", m->summary,
 		phx_ctl_role_name(m->role));
 	if (m->params[0].name != NULL)
 		(void)fputs("parameters:\n", out);

@@ -14,7 +14,7 @@
 #define RETRIES_MAX	   100000
 
 const char options_help[] =
-	"usage: phoenix-cli [options] NOUN [VERB] [NAME] [KEY VALUE | KEY=VALUE]...\n"
+	"usage: phoenix-cli [options] NOUN [VERB] [NAME] [[--]KEY VALUE | [--]KEY=VALUE]...\n"
 	"       phoenix-cli [options] doctor\n"
 	"       phoenix-cli [options] monitor [-n COUNT] [TYPE]...\n"
 	"       phoenix-cli [options] top [-n COUNT] [-d SECONDS]\n"
@@ -225,6 +225,12 @@ static bool is_word(const struct words *w, int c)
 	       (c == 'n' && strcmp(command, "monitor") == 0);
 }
 
+// --count 5 behind a command is its parameter `count 5`, unless it is an option of the program.
+static bool is_parameter(const struct words *w, int c, const char *word)
+{
+	return c == '?' && w->count > 0 && strncmp(word, "--", 2) == 0 && word[2] != '\0';
+}
+
 enum options_result options_parse(int argc, char **argv, struct options *out_options,
 	struct words *w, char *why, size_t why_size)
 {
@@ -238,6 +244,8 @@ enum options_result options_parse(int argc, char **argv, struct options *out_opt
 		-1) {
 		if (c == 1)
 			rc |= add_word(&p, w, optarg);
+		else if (is_parameter(w, c, argv[optind - 1]))
+			rc |= add_word(&p, w, argv[optind - 1] + 2);
 		else if (is_word(w, c))
 			rc |= add_word(&p, w, c == 'n' ? "-n" : "-d");
 		else if (set_option(&p, c, argv) != 0)

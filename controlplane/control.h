@@ -12,6 +12,7 @@ struct control {
 	struct loop *loop;
 	struct state state;
 	struct jobs jobs;
+	struct phx_list traces; // of noun_trace.c
 	struct reconcile *reconcile;
 	struct events events;
 	const char *statedir;	 // of the journal
@@ -59,6 +60,9 @@ void noun_system_shutdown(void *arg, struct phx_ctl_call *call);
 void noun_system_doctor(void *arg, struct phx_ctl_call *call);
 void noun_system_status(void *arg, struct phx_ctl_call *call);
 void noun_system_version(void *arg, struct phx_ctl_call *call);
+void noun_trace_rpc(void *arg, struct phx_ctl_call *call);
+// Give up traces that are waited for; the connection to the dataplane is closed.
+void noun_trace_drop(struct control *c);
 // Methods that the dataplane answers.
 void noun_forward(void *arg, struct phx_ctl_call *call);
 void noun_forward_aside(void *arg, struct phx_ctl_call *call); // where the answer takes its time

@@ -4,6 +4,7 @@
 #include "controlplane/options.h"
 
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -126,6 +127,7 @@ static int start_reconcile(struct program *p)
 
 	p->control.loop = p->loop;
 	jobs_init(&p->control.jobs, p->loop, &p->control);
+	phx_list_init(&p->control.traces);
 	config.follow = p->follow;
 	if (rc == 0)
 		rc = reconcile_create(&config, &p->control.reconcile);
@@ -175,6 +177,7 @@ static int run(struct program *p, const struct options *o)
 	reconcile_destroy(p->control.reconcile);
 	follow_destroy(p->follow);
 	jobs_fini(&p->control.jobs);
+	noun_trace_drop(&p->control);
 	(void)phx_ctl_server_process(p->server); // what has been answered leaves
 close_state:
 	state_close(&p->control.state);
@@ -190,8 +193,10 @@ int main(int argc, char **argv)
 {
 	struct program program = {0};
 	struct options options;
+	int code;
 
 	phx_log_set_program("controlplane");
+	phx_crash_install();
 	switch (options_parse(argc, argv, &options)) {
 	case OPTIONS_DONE:
 		return 0;
@@ -201,5 +206,7 @@ int main(int argc, char **argv)
 		break;
 	}
 	phx_log_set_level(options.log_level);
-	return run(&program, &options);
+	code = run(&program, &options);
+	options_fini(&options);
+	return code;
 }

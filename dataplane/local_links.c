@@ -8,7 +8,7 @@
 // local links count down from the largest, so that they never meet those of the network.
 static int connect_workers(struct worker *from, struct worker *to, uint64_t id)
 {
-	struct link_config config = {.id = id, .local = true, .peer_name = "local"};
+	struct link_config config = {.id = id, .local = true, .trace = true, .peer_name = "local"};
 	struct conn *ends[2];
 	struct link *link;
 	int rc = local_conn_pair(PHX_LANE_SMALL, ends), lane;

@@ -5,6 +5,7 @@
 #include "dataplane/options.h"
 #include "dataplane/rundir.h"
 
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ static void prepare_process(void)
 	(void)prctl(PR_SET_DUMPABLE, 0); // no ptrace, no core with applications' data
 #endif
 	phx_log_set_program("dataplane");
+	phx_crash_install();
 }
 
 // Each application takes about ten descriptors, so all that may be had are asked for; EAL aborts
@@ -125,11 +127,22 @@ static int run(const struct options *options, const struct rundir *dir, char *pr
 	return rc;
 }
 
+static int run_in_rundir(const struct options *options, char *program)
+{
+	struct rundir dir;
+	int rc = rundir_open(options->rundir, &dir);
+
+	if (rc != 0)
+		return rundir_failed(options->rundir, rc);
+	rc = run(options, &dir, program);
+	rundir_close(&dir);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct rundir dir;
-	char error[256];
+	char error[512];
 	int rc;
 
 	prepare_process();
@@ -142,12 +155,8 @@ int main(int argc, char **argv)
 	}
 	phx_log_set_level(options.log_level);
 	rc = take_descriptors();
-	if (rc != DAEMON_EXIT_OK)
-		return rc;
-	rc = rundir_open(options.rundir, &dir);
-	if (rc != 0)
-		return rundir_failed(options.rundir, rc);
-	rc = run(&options, &dir, argv[0]);
-	rundir_close(&dir);
+	if (rc == DAEMON_EXIT_OK)
+		rc = run_in_rundir(&options, argv[0]);
+	options_fini(&options);
 	return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "lib/base/bits.h"
 #include "lib/base/limits.h"
+#include "lib/base/settings.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -32,6 +33,8 @@ static const char usage[] =
 	"  --policy TYPE        attach a built-in policy to every application; may be repeated\n"
 	"                       (there is one: null, which lets everything pass)\n"
 	"  --log-level LEVEL    err, warn, info or debug (default info)\n"
+	"  --settings FILE      values of these options, a line \"name = value\" each (default\n"
+	"                       /etc/phoenix/dataplane.conf, if there is one)\n"
 	"  --check              start EAL as it would be, stop at once and say how it went\n"
 	"  -h, --help\n"
 	"  -V, --version\n"
@@ -39,6 +42,9 @@ static const char usage[] =
 	"Without \"--\" the workers float over the allowed CPUs and no hugepages are needed.\n"
 	"With \"--\" the arguments in front of it go to EAL: \"-l 0-1\" runs control on CPU 0\n"
 	"and a worker pinned to CPU 1.\n"
+	"\n"
+	"An option that takes a value may also stand in the file, or be the environment variable\n"
+	"PHOENIX_NAME (PHOENIX_LOG_LEVEL). A flag goes over the environment, that over the file.\n"
 	"\n"
 	"exit codes: 0 stopped, 1 run time, 2 usage, EAL or configuration, 3 instance exists,\n"
 	"4 resources\n";
@@ -51,6 +57,7 @@ enum {
 	OPT_MAX_MESSAGE,
 	OPT_POLICY,
 	OPT_LOG_LEVEL,
+	OPT_SETTINGS,
 	OPT_CHECK
 };
 
@@ -63,6 +70,7 @@ static const struct option long_options[] = {
 	{"max-message", required_argument, NULL, OPT_MAX_MESSAGE},
 	{"policy", required_argument, NULL, OPT_POLICY},
 	{"log-level", required_argument, NULL, OPT_LOG_LEVEL},
+	{"settings", required_argument, NULL, OPT_SETTINGS},
 	{"check", no_argument, NULL, OPT_CHECK},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -105,20 +113,13 @@ static bool instance_ok(const char *name)
 	return name[0] != '\0' && name[0] != '.' && name[len] == '\0' && len <= 64;
 }
 
-// Flag over environment over default; instance is NULL when not given.
+// Where it is, of what the levels have left; both are NULL when none has said anything.
 static int set_rundir(struct options *o, const char *rundir, const char *instance, unsigned uid,
 	char *error, size_t error_size)
 {
-	const char *base = "/run", *env = getenv("PHOENIX_RUNDIR"),
-		   *xdg = getenv("XDG_RUNTIME_DIR");
+	const char *base = "/run", *xdg = getenv("XDG_RUNTIME_DIR");
 	int n;
 
-	if (rundir != NULL && instance != NULL) {
-		(void)snprintf(error, error_size, "--rundir and --instance exclude each other");
-		return -EINVAL;
-	}
-	if (rundir == NULL && instance == NULL && env != NULL && env[0] != '\0')
-		rundir = env;
 	if (instance != NULL && !instance_ok(instance)) {
 		(void)snprintf(error, error_size, "instance name must be of [A-Za-z0-9_.-]");
 		return -EINVAL;
@@ -204,68 +205,167 @@ static void split_eal(struct options *o, int *argc, char ***argv)
 	}
 }
 
+// ---- levels: the file, the environment, the flags; each goes over those before ----
+
+struct parse {
+	struct options *o;
+	const char *rundir, *instance; // at most one is set
+	const char *settings;	       // the file, NULL = not given
+	// Of the level that is being taken:
+	const char *level_rundir, *level_instance;
+	bool level_policy;
+	char *error;
+	size_t error_size;
+};
+
+static int take(struct parse *p, int opt, const char *value)
+{
+	int rc = 0;
+
+	switch (opt) {
+	case OPT_RUNDIR:
+		p->level_rundir = value;
+		break;
+	case 'i':
+		p->level_instance = value;
+		break;
+	case OPT_SETTINGS:
+		p->settings = value;
+		break;
+	case OPT_STANDALONE:
+		p->o->standalone = value;
+		break;
+	case OPT_POLICY:
+		if (!p->level_policy)
+			p->o->policy_count = 0; // those of the level before
+		p->level_policy = true;
+		rc = add_policy(p->o, value, p->error, p->error_size);
+		break;
+	case OPT_LOG_LEVEL:
+		rc = phx_log_level_parse(value, &p->o->log_level);
+		if (rc != 0)
+			(void)snprintf(p->error, p->error_size,
+				"--log-level must be err, warn, info or debug");
+		break;
+	default:
+		rc = set_number(p->o, opt, value, p->error, p->error_size);
+		break;
+	}
+	return rc;
+}
+
+// A run directory goes over an instance in the environment, where the shell takes it so too.
+static int level_end(struct parse *p, bool both)
+{
+	if (!both && p->level_rundir != NULL && p->level_instance != NULL) {
+		(void)snprintf(
+			p->error, p->error_size, "--rundir and --instance exclude each other");
+		return -EINVAL;
+	}
+	if (p->level_rundir != NULL || p->level_instance != NULL) {
+		p->rundir = p->level_rundir;
+		p->instance = p->level_rundir == NULL ? p->level_instance : NULL;
+	}
+	p->level_rundir = p->level_instance = NULL;
+	p->level_policy = false;
+	return 0;
+}
+
+static int take_setting(void *arg, int opt, const char *value, const char *origin)
+{
+	struct parse *p = arg;
+	char why[200];
+	int rc;
+
+	if (opt == OPT_SETTINGS)
+		return 0; // known already
+	rc = take(p, opt, value);
+	if (rc != 0) {
+		(void)snprintf(why, sizeof(why), "%s", p->error); // may be cut
+		(void)snprintf(p->error, p->error_size, "%s: %s", origin, why);
+	}
+	return rc;
+}
+
+static int take_flags(struct parse *p, int argc, char **argv)
+{
+	int opt, rc = 0;
+
+	optind = 0; // glibc: start over, whoever parsed before
+	opterr = 0;
+	while (rc == 0 && (opt = getopt_long(argc, argv, ":i:hV", long_options, NULL)) != -1) {
+		if (opt == OPT_CHECK) {
+			p->o->check = true;
+		} else if (opt == 'h') {
+			p->o->help = true;
+		} else if (opt == 'V') {
+			p->o->version = true;
+		} else if (opt == ':' || opt == '?') {
+			(void)snprintf(p->error, p->error_size, "%s %s",
+				opt == ':' ? "missing value of" : "unknown option",
+				argv[optind - 1]);
+			rc = -EINVAL;
+		} else {
+			rc = take(p, opt, optarg);
+		}
+	}
+	if (rc == 0 && optind < argc) {
+		(void)snprintf(p->error, p->error_size, "unexpected argument %s", argv[optind]);
+		rc = -EINVAL;
+	}
+	return rc == 0 ? level_end(p, false) : rc;
+}
+
+// The file that was named, else the usual one where it is there.
+static int take_file(struct parse *p)
+{
+	const char *path = p->settings != NULL ? p->settings : getenv("PHOENIX_SETTINGS");
+	bool named = path != NULL && path[0] != '\0';
+	int rc = phx_settings_file(named ? path : OPTIONS_FILE, long_options, take_setting, p,
+		&p->o->file_text, p->error, p->error_size);
+
+	if (rc == -ENOENT && !named)
+		return 0;
+	return rc == 0 ? level_end(p, false) : rc;
+}
+
 int options_parse(
 	int argc, char **argv, unsigned uid, struct options *out, char *error, size_t error_size)
 {
-	struct options o = {
+	struct options defaults = {
 		.app_memory = APP_MEMORY_DEFAULT,
 		.max_message = PHX_LIMIT_MESSAGE_BYTES_DEFAULT,
 		.log_level = PHX_LOG_INFO,
 	};
-	const char *rundir = NULL, *instance = NULL;
-	int opt, rc = 0;
+	struct options o;
+	struct parse p = {.o = &o, .error = error, .error_size = error_size};
+	int rc;
 
-	split_eal(&o, &argc, &argv);
-	optind = 0; // glibc: start over, whoever parsed before
-	opterr = 0;
-	while (rc == 0 && (opt = getopt_long(argc, argv, ":i:hV", long_options, NULL)) != -1) {
-		switch (opt) {
-		case OPT_RUNDIR:
-			rundir = optarg;
-			break;
-		case 'i':
-			instance = optarg;
-			break;
-		case OPT_STANDALONE:
-			o.standalone = optarg;
-			break;
-		case OPT_WORKERS:
-		case OPT_APP_MEMORY:
-		case OPT_MAX_MESSAGE:
-			rc = set_number(&o, opt, optarg, error, error_size);
-			break;
-		case OPT_POLICY:
-			rc = add_policy(&o, optarg, error, error_size);
-			break;
-		case OPT_LOG_LEVEL:
-			rc = phx_log_level_parse(optarg, &o.log_level);
-			if (rc != 0)
-				(void)snprintf(error, error_size,
-					"--log-level must be err, warn, info or debug");
-			break;
-		case OPT_CHECK:
-			o.check = true;
-			break;
-		case 'h':
-			o.help = true;
-			break;
-		case 'V':
-			o.version = true;
-			break;
-		default:
-			(void)snprintf(error, error_size, "%s %s",
-				opt == ':' ? "missing value of" : "unknown option",
-				argv[optind - 1]);
-			rc = -EINVAL;
-		}
+	split_eal(&defaults, &argc, &argv);
+	o = defaults;
+	rc = take_flags(&p, argc, argv); // which file is it, and is any needed?
+	if (rc == 0 && !o.help && !o.version) {
+		o = defaults;
+		p.rundir = p.instance = NULL;
+		rc = take_file(&p);
+		if (rc == 0)
+			rc = phx_settings_env(long_options, take_setting, &p);
+		if (rc == 0)
+			rc = level_end(&p, true);
+		if (rc == 0)
+			rc = take_flags(&p, argc, argv);
+		if (rc == 0)
+			rc = set_rundir(&o, p.rundir, p.instance, uid, error, error_size);
 	}
-	if (rc == 0 && optind < argc) {
-		(void)snprintf(error, error_size, "unexpected argument %s", argv[optind]);
-		rc = -EINVAL;
-	}
-	if (rc == 0 && !o.help && !o.version)
-		rc = set_rundir(&o, rundir, instance, uid, error, error_size);
 	if (rc == 0)
 		*out = o;
+	else
+		options_fini(&o);
 	return rc == 0 ? 0 : -EINVAL;
+}
+
+void options_fini(struct options *options)
+{
+	free(options->file_text);
+	options->file_text = NULL;
 }

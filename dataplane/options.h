@@ -14,6 +14,7 @@
 #define OPTIONS_RUNDIR_MAX  92
 #define OPTIONS_EAL_MAX	    64
 #define OPTIONS_POLICY_NAME 64
+#define OPTIONS_FILE	    "/etc/phoenix/dataplane.conf" // settings, where there is one
 
 struct options {
 	char rundir[OPTIONS_RUNDIR_MAX];
@@ -27,15 +28,21 @@ struct options {
 	bool check; // start EAL, say whether it did, and stop
 	bool help;
 	bool version;
-	int eal_count;	// arguments in front of `--`, without the program name
-	char **eal;	// into argv
-	bool eal_given; // there was a `--`
+	int eal_count;	 // arguments in front of `--`, without the program name
+	char **eal;	 // into argv
+	bool eal_given;	 // there was a `--`
+	char *file_text; // what values of the settings file point into, owned
 };
 
-// Parse argv and the environment (PHOENIX_RUNDIR, XDG_RUNTIME_DIR); uid decides the default run
-// directory. 0, or -EINVAL and a message (lower case, one line) in error.
+// Parse the settings file, the environment (PHOENIX_*, XDG_RUNTIME_DIR) and argv, each over the
+// ones before (lib/base/settings.h); uid decides the default run directory. 0, or -EINVAL and a
+// message (lower case, one line) in error. Strings are argv's, the environment's and the file's;
+// the file is not opened for --help and --version.
 int options_parse(
 	int argc, char **argv, unsigned uid, struct options *out, char *error, size_t error_size);
+
+// NULL members are legal.
+void options_fini(struct options *options);
 
 const char *options_usage(void);
 

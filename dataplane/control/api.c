@@ -42,6 +42,9 @@ static const struct phx_ctl_binding bindings[] = {
 	{"placement.list", api_placement_list},
 	{"placement.rebalance", api_placement_rebalance},
 	{"placement.set", api_placement_set},
+	{"trace.rpc_get", api_trace_rpc_get},
+	{"trace.rpc_start", api_trace_rpc_start},
+	{"trace.rpc_stop", api_trace_rpc_stop},
 	{NULL, NULL},
 };
 
@@ -98,6 +101,7 @@ void api_destroy(struct api *api)
 		return;
 	ctl_del(api->config.loop, &api->source);
 	api_placement_drop(api);
+	api_trace_drop(api);
 	phx_ctl_server_destroy(api->server);
 	gather_drop_all(&api->gathers);
 	phx_ctl_document_destroy(api->document);

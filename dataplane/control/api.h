@@ -35,6 +35,8 @@ struct api_config {
 	void *document_arg; // of both
 };
 
+struct api_trace;
+
 struct api {
 	struct api_config config;
 	struct phx_ctl_server *server;
@@ -42,6 +44,7 @@ struct api {
 	struct phx_ctl_document *document; // in force, NULL = none; owned
 	struct phx_list gathers;	   // struct gather.node: questions to workers
 	struct phx_list rebalances;	   // struct rebalance.node of api_placement.c
+	struct api_trace *trace;	   // of api_trace.c, NULL = there was none yet
 	uint64_t started_ns;
 };
 
@@ -113,5 +116,10 @@ void api_system_status(void *arg, struct phx_ctl_call *call);
 void api_placement_list(void *arg, struct phx_ctl_call *call);
 void api_placement_set(void *arg, struct phx_ctl_call *call);
 void api_placement_rebalance(void *arg, struct phx_ctl_call *call);
+void api_trace_rpc_get(void *arg, struct phx_ctl_call *call);
+void api_trace_rpc_start(void *arg, struct phx_ctl_call *call);
+void api_trace_rpc_stop(void *arg, struct phx_ctl_call *call);
+// Forget the trace; no worker runs any more.
+void api_trace_drop(struct api *api);
 // End rebalances that are under way.
 void api_placement_drop(struct api *api);

@@ -193,6 +193,7 @@ struct call {
 	const char *method_name;
 	struct stats_series *series; // where it counts, NULL = its method is not known
 	uint64_t sample;	     // number, 0 = its stages are not stamped
+	uint64_t trace;		     // token of core/trace.h, 0 = it is not traced
 	uint32_t input;		     // message index of the request
 	uint32_t output;
 	struct call_policy policy;
@@ -230,6 +231,7 @@ struct rcall {
 	const struct phx_schema *schema;
 	struct stats_series *series; // where it counts
 	uint64_t sample;	     // number, 0 = its stages are not stamped
+	uint64_t trace;		     // token of core/trace.h, 0 = its client does not trace it
 	uint32_t input;
 	uint32_t output;
 	struct call_status status; // of the reply

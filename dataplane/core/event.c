@@ -2,6 +2,8 @@
 // The place where the parts of event.h meet their sink.
 #include "dataplane/core/event.h"
 
+#include "dataplane/core/event_trace.h"
+
 #include <stdio.h>
 
 static event_sink_fn sink;
@@ -10,6 +12,7 @@ static void *sink_arg;
 void event_tell(
 	const char *type, const char *object, const struct event_field *fields, size_t count)
 {
+	event_trace_point(type, object);
 	if (sink != NULL)
 		sink(sink_arg, type, object, fields, count);
 }

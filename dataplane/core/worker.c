@@ -2,7 +2,9 @@
 // The poll loop of a worker and its sources; worker_sleep.c is what it does without work.
 #include "dataplane/core/worker.h"
 
+#include "dataplane/core/trace.h"
 #include "lib/base/clock.h"
+#include "lib/base/crash.h"
 #include "lib/base/log.h"
 
 #include <errno.h>
@@ -48,6 +50,9 @@ int worker_create(unsigned index, unsigned lcore, bool pinned, struct rte_rcu_qs
 	rc = worker->epoll_fd < 0 ? -errno : cmdq_init(&worker->inbox);
 	if (rc == 0)
 		rc = stats_create(PHX_LIMIT_SERIES_MAX, &worker->calls);
+	worker->traced = calloc(1, sizeof(*worker->traced));
+	if (worker->traced == NULL)
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = memory_pool_init(&worker->memory, MEMORY_BYTES_MAX);
 	if (rc == 0 && epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, worker->inbox.fd, &event) != 0)
@@ -65,6 +70,7 @@ void worker_destroy(struct worker *worker)
 	if (worker == NULL)
 		return;
 	stats_destroy(worker->calls);
+	free(worker->traced);
 	memory_pool_fini(&worker->memory);
 	cmdq_fini(&worker->inbox);
 	if (worker->epoll_fd >= 0)
@@ -308,6 +314,7 @@ int worker_main(void *arg)
 	struct worker *worker = arg;
 	int rc = rte_rcu_qsbr_thread_register(worker->qsbr, worker->index);
 
+	phx_crash_thread();
 	if (rc != 0) {
 		phx_log_err("worker", "cannot register worker %u for quiescence", worker->index);
 		return -EINVAL;

@@ -22,6 +22,8 @@
 struct chain_set;
 struct rte_rcu_qsbr;
 struct service_set;
+struct trace;
+struct trace_server;
 
 struct worker_stats { // single writer: the worker; relaxed reads by control
 	_Atomic uint64_t rounds;
@@ -54,11 +56,13 @@ struct worker {
 	_Atomic(const struct service_set *) *services; // [ctl>worker] read once per burst
 	_Atomic(const struct chain_set *) *chains;     // [ctl>worker] the same; NULL = no policies
 	struct worker_stats stats;
-	struct stats *calls; // [const] statistics of calls
-	_Atomic bool stop;   // [ctl] worker_stop() was called
-	struct cmd stop_cmd; // [ctl>worker] ends the loop after all commands before it
-	bool stopping;	     // [worker]
-	void *link_layer;    // [worker] struct link_table, owned by dataplane/link
+	struct stats *calls;	     // [const] statistics of calls
+	struct trace *trace;	     // [worker] calls are taken for it; NULL = none is traced
+	struct trace_server *traced; // [worker] calls that peers trace
+	_Atomic bool stop;	     // [ctl] worker_stop() was called
+	struct cmd stop_cmd;	     // [ctl>worker] ends the loop after all commands before it
+	bool stopping;		     // [worker]
+	void *link_layer;	     // [worker] struct link_table, owned by dataplane/link
 
 	uint32_t idle;		// [worker] rounds in a row without work
 	uint32_t rounds;	// [worker] drives what happens every few rounds

@@ -2,6 +2,8 @@
 // Completions of client calls and the writing of completion entries, see complete.h.
 #include "dataplane/frontend/complete.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/counted.h"
@@ -183,11 +185,21 @@ static void call_put(
 	comp_put(q, &e, NULL);
 }
 
+// The last stage of a call that is sampled or traced.
+static PHX_COLD void call_stamped(
+	struct session *session, uint64_t sample, uint64_t token, unsigned code)
+{
+	if (sample != 0)
+		stats_sample_end(session->worker->calls, sample, code);
+	if (token != 0)
+		trace_call_end(session->worker, token, code);
+}
+
 void call_complete(
 	struct call *call, const struct call_status *status, const struct reply_view *reply)
 {
 	struct session *session = call->session;
-	uint64_t sample = call->sample;
+	uint64_t sample = call->sample, token = call->trace;
 
 	if (phx_unlikely(call->out.in_place != 0)) {
 		call_zombie(call, status);
@@ -195,8 +207,9 @@ void call_complete(
 	}
 	counted_stage(session, sample, STATS_REPLY);
 	call_put(call, status, reply);
-	if (phx_unlikely(sample != 0))
-		stats_sample_end(session->worker->calls, sample, status->code);
+	PROBE2(call_delivered, call, status->code);
+	if (phx_unlikely((sample | token) != 0))
+		call_stamped(session, sample, token, status->code);
 }
 
 void call_reply(struct call *call, const struct call_status *status, const struct reply_view *reply)
@@ -268,13 +281,14 @@ static void block_put(struct call *call)
 void call_complete_block(struct call *call)
 {
 	struct session *session = call->session;
-	uint64_t sample = call->sample;
+	uint64_t sample = call->sample, token = call->trace;
 	unsigned code = call->reply_status.code;
 
 	counted_stage(session, sample, STATS_REPLY);
 	block_put(call);
-	if (phx_unlikely(sample != 0))
-		stats_sample_end(session->worker->calls, sample, code);
+	PROBE2(call_delivered, call, code);
+	if (phx_unlikely((sample | token) != 0))
+		call_stamped(session, sample, token, code);
 }
 
 // ---- a call that ends while a transport still reads its message ----

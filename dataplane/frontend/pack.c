@@ -4,6 +4,8 @@
 #include "dataplane/frontend/pack.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -292,6 +294,13 @@ static void call_pack_failed(struct call *call, struct path *path, int rc, const
 	call_complete(call, &st, NULL);
 }
 
+static inline void call_packed(struct call *call)
+{
+	call->packed = true;
+	PROBE1(call_packed, call);
+	trace_at(call->session->worker, call->trace, TRACE_PACKED);
+}
+
 static int call_step(struct call_work *work)
 {
 	struct call *call = phx_container_of(work, struct call, work);
@@ -308,7 +317,7 @@ static int call_step(struct call_work *work)
 		call_pack_failed(call, path, rc, what);
 		return 1;
 	}
-	call->packed = true;
+	call_packed(call);
 	chained_calls(session, &call, &path, 1);
 	return 1;
 }
@@ -325,6 +334,8 @@ int pack_call(struct call *call, struct path *path)
 	const char *what = "metadata";
 	int rc = 0;
 
+	PROBE1(call_admitted, call);
+	trace_at(session->worker, call->trace, TRACE_ADMITTED);
 	if (call->packed) // parked after a hold or a lost link: the snapshot is still there
 		return 1;
 	if (phx_unlikely(call->meta_len != 0))
@@ -335,7 +346,7 @@ int pack_call(struct call *call, struct path *path)
 	else if (rc != -ENOMEM)
 		what = rc == -EFAULT ? "metadata outside the heap" : "metadata not canonical";
 	if (phx_likely(rc == 1)) {
-		call->packed = true;
+		call_packed(call);
 		return 1;
 	}
 	if (rc == 0) {

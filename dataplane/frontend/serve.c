@@ -3,6 +3,8 @@
 #include "dataplane/frontend/serve.h"
 
 #include "dataplane/core/landing.h"
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -84,6 +86,7 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	r->bytes = 0;
 	r->meta_len = 0;
 	r->msg_len = 0;
+	r->trace = 0;
 	chain_call_start(&r->policy);
 	r->reply_inline = false;
 	memset(&r->out, 0, sizeof(r->out));
@@ -189,6 +192,8 @@ static bool request_put(struct rcall *r, const struct comp_bytes *bytes)
 	r->delivered = true;
 	stat_add(&session->stats.requests, 1);
 	counted_stage(session, r->sample, STATS_DELIVERED);
+	PROBE1(request_delivered, r);
+	trace_serve_at(session->worker, r->trace, PHX_TRACE_DELIVERED);
 	return true;
 }
 
@@ -329,6 +334,8 @@ void rcall_deliver(struct rcall *r, const struct iovec *iov, int iov_count, uint
 
 	r->msg_len = msg_len;
 	r->meta_len = meta_len;
+	PROBE1(request_complete, r);
+	trace_serve_at(session->worker, r->trace, PHX_TRACE_COMPLETE);
 	if (r->deadline_ns != UINT64_MAX)
 		timer_start(&session->worker->timers, &r->timer, r->deadline_ns, rcall_deadline);
 	if (phx_unlikely(chain_runs(chain, POINT_REQUEST_IN) || r->in.landing != NULL) &&
@@ -391,6 +398,8 @@ void serve_reply(struct session_queue *q, const struct phx_sub_entry *e, const v
 	}
 	stat_add(&session->stats.replies, 1);
 	counted_stage(session, r->sample, STATS_REPLIED);
+	PROBE1(request_replied, r);
+	trace_serve_at(session->worker, r->trace, PHX_TRACE_REPLIED);
 	r->state = RCALL_REPLYING;
 	r->reply_inline = no_message ? e->meta_len == 0 && e->text_len == 0
 				     : (e->flags & PHX_SUB_INLINE) != 0;

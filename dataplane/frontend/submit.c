@@ -4,6 +4,8 @@
 #include "dataplane/frontend/submit.h"
 
 #include "dataplane/core/chain.h"
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "dataplane/core/worker.h"
 #include "dataplane/frontend/chained.h"
 #include "dataplane/frontend/complete.h"
@@ -119,6 +121,7 @@ static void call_fill(
 	call->path = NULL;
 	call->series = NULL;
 	call->sample = 0;
+	call->trace = 0;
 	call->packed = false;
 	call->state = CALL_QUEUED;
 	chain_call_start(&call->policy);
@@ -221,6 +224,10 @@ static void call_start(struct session_queue *q, const union submit_entry *s, uin
 	}
 	call->method_name = method->name;
 	counted_call_start(call, series);
+	PROBE4(call_taken, call, q->session->config.id, call->service_name, call->method_name);
+	if (phx_unlikely(q->session->worker->trace != NULL))
+		call->trace = trace_call_start(q->session->worker, q->session->config.id,
+			call->service_name, call->method_name, call->start_ns);
 	if (phx_unlikely(method->flags & (PHX_METHOD_CLIENT_STREAM | PHX_METHOD_SERVER_STREAM))) {
 		call_refuse(call, PHX_UNIMPLEMENTED, PHX_REASON_UNIMPLEMENTED,
 			"streaming methods are not carried yet");

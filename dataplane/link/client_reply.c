@@ -3,6 +3,8 @@
 // use. Worker thread, hot.
 #include "dataplane/link/client.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "lib/schema/metadata.h"
 
 #include <stdio.h>
@@ -260,6 +262,8 @@ static void reply_announced(
 
 static void reply_landed(struct call *call)
 {
+	PROBE2(call_received, call, call->sequence);
+	trace_at(call->path->channel->worker, call->trace, TRACE_RECEIVED);
 	client_take_back(call);
 	request_done(call);
 	call->work.step = reply_check_step;
@@ -331,6 +335,8 @@ void client_status(struct link *link, const struct phx_frame *f, const struct io
 		try_again(call);
 		return;
 	}
+	PROBE2(call_received, call, f->sequence);
+	trace_at(link->worker, call->trace, TRACE_RECEIVED);
 	client_take_back(call);
 	if (phx_unlikely(f->payload_bad))
 		client_bad_content(call, -EBADMSG);

@@ -90,7 +90,8 @@ int exchange_answer(struct exchange *x, const struct phx_wire_hello *own)
 
 	x->own = *own;
 	x->own.min = x->own.max = version;
-	x->own.features |= x->peer.features & PHX_WIRE_FEATURE_CRC;
+	x->own.features |= x->peer.features & PHX_WIRE_FEATURE_CRC;		 // either wants it
+	x->own.features &= x->peer.features | ~(uint64_t)PHX_WIRE_FEATURE_TRACE; // both know it
 	return send_hello(x, PHX_FRAME_F_REPLY);
 }
 

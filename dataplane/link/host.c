@@ -74,6 +74,7 @@ struct phx_wire_hello host_hello(const struct host *host, unsigned worker)
 	struct phx_wire_hello h = {
 		.min = PHX_WIRE_MIN,
 		.max = PHX_WIRE_MAX,
+		.features = PHX_WIRE_FEATURE_TRACE,
 		.lanes = PHX_LANE_COUNT,
 		.worker = (uint16_t)worker,
 		.workers = (uint16_t)host->config.worker_count,
@@ -234,6 +235,7 @@ int host_link_hand_over(struct host_link *hl, const int take_fds[PHX_LANE_COUNT]
 		.id = hl->id,
 		.peer = hl->peer != NULL ? hl->peer->id : 0,
 		.client = hl->peer != NULL,
+		.trace = (hello->features & PHX_WIRE_FEATURE_TRACE) != 0,
 		.peer_name = hl->name,
 		.remote_worker = hl->remote,
 		.ctl = hl,

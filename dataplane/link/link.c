@@ -347,6 +347,7 @@ static void link_init(struct link *link, struct worker *worker, const struct lin
 	link->peer = c->peer;
 	link->client = c->client;
 	link->local = c->local;
+	link->trace = c->trace;
 	link->remote_worker = (uint16_t)c->remote_worker;
 	link->ctl = c->ctl;
 	link->opened_ns = worker->now_ns;

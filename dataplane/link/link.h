@@ -43,6 +43,7 @@ struct link {
 	uint64_t id;		// link-N
 	bool local;		// contents need no validation
 	bool client;		// this end dialled: it carries paths
+	bool trace;		// the peer knows PHX_FRAME_TRACE
 	bool down;
 	bool draining;	    // the operator closes it: it takes no new calls
 	struct timer drain; // while it is
@@ -234,6 +235,7 @@ struct link_config {
 	uint64_t peer; // dialled peer; ignored for accepted links
 	bool client;
 	bool local;
+	bool trace; // the peer knows PHX_FRAME_TRACE
 	uint8_t peer_uuid[16];
 	const char *peer_name;
 	unsigned remote_worker;

@@ -5,6 +5,8 @@
 #include "dataplane/link/client.h"
 #include "dataplane/link/schema_fetch.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "lib/base/hash.h"
 
 #include <stdlib.h>
@@ -192,6 +194,8 @@ static void on_refused(struct link *link, struct path *path, const struct phx_fr
 	call = client_call(link, f);
 	if (call == NULL || call->zombie)
 		return;
+	PROBE2(call_received, call, f->sequence);
+	trace_at(link->worker, call->trace, TRACE_RECEIVED);
 	client_take_back(call);
 	client_reply(link, call, f, iov, n);
 }
@@ -221,6 +225,8 @@ int client_frame(struct link *link, const struct phx_frame *f, const struct iove
 	case PHX_FRAME_SERVICE_DOWN:
 		on_service(path, f, iov, n);
 		return 0;
+	case PHX_FRAME_TRACE:
+		return client_trace(link, f, iov, n, reason);
 	case PHX_FRAME_SCHEMA:
 		if (f->service < path->channel->binding_count)
 			schema_fetch_part(

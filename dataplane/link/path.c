@@ -4,6 +4,9 @@
 #include "dataplane/link/cluster.h"
 #include "dataplane/link/link.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
+
 #include "lib/base/hash.h"
 #include "lib/base/log.h"
 
@@ -145,8 +148,8 @@ static void send_announced(struct path *path, struct call *call, struct phx_fram
 {
 	struct iovec iov = {call->message.extra, call->message.meta_len};
 
-	f->flags =
-		PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE | (f->flags & PHX_FRAME_F_PROTOBUF);
+	f->flags = PHX_FRAME_F_ANNOUNCED | PHX_FRAME_F_HALF_CLOSE |
+		   (f->flags & (PHX_FRAME_F_PROTOBUF | PHX_FRAME_F_TRACE));
 	f->limit = (uint32_t)call->out.total;
 	link_send(path->link, f, &iov, iov.iov_len != 0);
 }
@@ -216,6 +219,21 @@ static PHX_NOINLINE bool path_encoded(struct path *path, struct call *call)
 
 // ---- the call goes ----
 
+// A call that is sampled or traced is handed to its link.
+static PHX_COLD void sent_stamped(struct path *path, struct call *call, struct phx_frame *f)
+{
+	struct worker *worker = path->channel->worker;
+	const struct link *link = path->link;
+
+	if (call->sample != 0)
+		stats_sample_stamp(worker->calls, call->sample, STATS_SENT);
+	if (call->trace == 0)
+		return;
+	if (link->trace)
+		f->flags |= PHX_FRAME_F_TRACE;
+	trace_call_sent(worker, call->trace, link->id, link->local, link->peer_name);
+}
+
 void path_send(struct path *path, struct call *call)
 {
 	struct iovec iov[CONN_IOV_MAX];
@@ -224,6 +242,8 @@ void path_send(struct path *path, struct call *call)
 	uint32_t cookie;
 	int n = 0, rc;
 
+	PROBE1(call_chained, call);
+	trace_at(path->channel->worker, call->trace, TRACE_CHAINED);
 	if (phx_unlikely(path->state != PATH_OPEN)) {
 		struct path *again;
 
@@ -255,8 +275,9 @@ void path_send(struct path *path, struct call *call)
 	conn_count(&path->channel->bytes_out, size);
 	conn_count(&path->link->calls_out, 1);
 	sent_add(path, call, cookie);
-	if (phx_unlikely(call->sample != 0))
-		stats_sample_stamp(path->channel->worker->calls, call->sample, STATS_SENT);
+	PROBE2(call_sent, call, path->sequence);
+	if (phx_unlikely((call->sample | call->trace) != 0))
+		sent_stamped(path, call, &f);
 	out_fill(path, call, size, (f.flags & PHX_FRAME_F_PROTOBUF) != 0);
 	if (phx_unlikely(size > LINK_SINGLE_BYTES)) {
 		send_announced(path, call, &f); // waits for its grant, so it takes no byte credit

@@ -18,6 +18,8 @@ void rchannel_tell(struct rchannel *rc, uint32_t id);
 void rchannel_free(struct rchannel *rc);
 // The call leaves its channel; its credit goes back.
 void rcall_detach(struct rcall *r);
+// Tell the client the times of a traced call, before its STATUS (trace.c).
+void server_trace_send(struct rcall *r);
 // The peer has given the request up, or its link is lost.
 void request_end(struct rcall *r, enum phx_reason reason);
 // REFUSED for a channel (sequence 0), else STATUS for a call that reached no session.

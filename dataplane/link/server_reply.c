@@ -3,6 +3,9 @@
 // up. Worker thread, hot.
 #include "dataplane/link/server.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
+
 #include <stdlib.h>
 
 static void rcall_out_unpinned(struct outgoing *out)
@@ -41,6 +44,9 @@ static int status_send(struct rcall *r)
 	uint64_t size = r->status.code == PHX_OK ? message_size(&r->message) : 0, covered;
 	int n = 0;
 
+	PROBE3(request_sent, r, r->sequence, r->status.code);
+	if (phx_unlikely(r->trace != 0))
+		server_trace_send(r);
 	status_frame(r, &f);
 	if (f.meta_len != 0)
 		iov[n++] = (struct iovec){r->message.extra, f.meta_len};
@@ -136,6 +142,8 @@ void rcall_send(struct rcall *r)
 	struct rchannel *rc = r->rchannel;
 	int status;
 
+	PROBE1(request_chained, r);
+	trace_serve_at(session_worker(r->session), r->trace, PHX_TRACE_CHAINED);
 	if (phx_unlikely(r->in.work != NULL))
 		receive_end(r);
 	if (rc == NULL || rc->link == NULL || rc->link->down) {

@@ -3,6 +3,8 @@
 // is checked before use. Worker thread, hot.
 #include "dataplane/link/server.h"
 
+#include "dataplane/core/probe.h"
+#include "dataplane/core/trace.h"
 #include "lib/schema/metadata.h"
 
 #include <stdlib.h>
@@ -239,6 +241,11 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 		*reason = PHX_REASON_W_CREDIT;
 		return -EPROTO;
 	}
+	// Never sent to us unless our hello has said that we know it.
+	if (phx_unlikely((f->flags & PHX_FRAME_F_TRACE) != 0 && !link->trace)) {
+		*reason = PHX_REASON_W_STATE;
+		return -EPROTO;
+	}
 	rc->bytes += f->payload_len;
 	rc->accepted = f->sequence;
 	conn_count(&link->calls_in, 1);
@@ -274,6 +281,9 @@ int server_headers(struct link *link, struct rchannel *rc, const struct phx_fram
 	}
 	r->peer_image = (f->flags & PHX_FRAME_F_PROTOBUF) == 0;
 	rcall_enter(rc, r, f, worker->now_ns);
+	PROBE2(request_received, r, f->sequence);
+	if (phx_unlikely((f->flags & PHX_FRAME_F_TRACE) != 0))
+		r->trace = trace_serve_start(worker);
 	if (phx_unlikely(f->payload_bad))
 		rcall_bad(r, -EBADMSG);
 	else if (phx_likely((f->flags & PHX_FRAME_F_MESSAGE) != 0))

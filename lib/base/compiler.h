@@ -15,6 +15,18 @@
 #define PHX_WARN_UNUSED	      __attribute__((warn_unused_result))
 #define PHX_UNUSED	      __attribute__((unused))
 
+// 1: a sanitizer is built in, which takes fatal signals itself.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PHX_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PHX_SANITIZED 1
+#endif
+#endif
+#ifndef PHX_SANITIZED
+#define PHX_SANITIZED 0
+#endif
+
 #define phx_likely(x)	__builtin_expect(!!(x), 1)
 #define phx_unlikely(x) __builtin_expect(!!(x), 0)
 

@@ -139,6 +139,11 @@ void phx_log_set_program(const char *name)
 	atomic_store_explicit(&program, name, memory_order_relaxed);
 }
 
+const char *phx_log_program(void)
+{
+	return atomic_load_explicit(&program, memory_order_relaxed);
+}
+
 // Append text with C0 controls, DEL and backslash as \xNN; returns the new length.
 static size_t append_escaped(char *line, size_t len, const char *text)
 {

@@ -42,6 +42,7 @@ bool phx_log_passes(enum phx_log_level level, const char *component);
 
 // Name printed in each line, e.g. "dataplane". Kept by reference; call once at start.
 void phx_log_set_program(const char *name);
+const char *phx_log_program(void); // any thread, async-signal safe
 
 // Write one line: "2026-11-22T13:00:00.000Z dataplane err session: text". Control
 // characters of the text are escaped. Any thread. Prefer the macros below.

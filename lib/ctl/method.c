@@ -18,6 +18,7 @@ static const struct phx_ctl_method *const nouns[] = {
 	phx_ctl_methods_lcore,
 	phx_ctl_methods_placement,
 	phx_ctl_methods_stats,
+	phx_ctl_methods_trace,
 	phx_ctl_methods_mem,
 	phx_ctl_methods_log,
 	phx_ctl_methods_config,

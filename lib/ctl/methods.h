@@ -26,6 +26,7 @@ extern const struct phx_ctl_method phx_ctl_methods_rules[];
 extern const struct phx_ctl_method phx_ctl_methods_service[];
 extern const struct phx_ctl_method phx_ctl_methods_stats[];
 extern const struct phx_ctl_method phx_ctl_methods_system[];
+extern const struct phx_ctl_method phx_ctl_methods_trace[];
 
 // Objects of the intent document: the parameters of the methods that set one, and the
 // check of the document itself. Each list ends with name NULL.

@@ -178,6 +178,7 @@ const char *phx_frame_type_name(unsigned type)
 		[PHX_FRAME_GRANT] = "GRANT",
 		[PHX_FRAME_PING] = "PING",
 		[PHX_FRAME_GOAWAY] = "GOAWAY",
+		[PHX_FRAME_TRACE] = "TRACE",
 	};
 
 	if (type >= PHX_FRAME_TYPE_COUNT || names[type] == NULL)

@@ -44,6 +44,7 @@ enum phx_frame_type {
 	PHX_FRAME_GRANT,    // an announced message has its room
 	PHX_FRAME_PING,	    // flag REPLY answers
 	PHX_FRAME_GOAWAY,
+	PHX_FRAME_TRACE, // times of a traced call at the server, just before its STATUS: trace.h
 	PHX_FRAME_TYPE_COUNT
 };
 
@@ -56,7 +57,8 @@ enum {
 	PHX_FRAME_F_PAYLOAD_CRC = 1 << 5,
 	PHX_FRAME_F_ANNOUNCED = 1 << 6, // HEADERS, STATUS: the message comes after GRANT
 	PHX_FRAME_F_IGNORABLE = 1 << 7, // an unknown type with this bit is skipped
-	PHX_FRAME_F_KNOWN = 0xff,
+	PHX_FRAME_F_TRACE = 1 << 8,	// HEADERS: times are wanted, see PHX_WIRE_FEATURE_TRACE
+	PHX_FRAME_F_KNOWN = 0x1ff,
 };
 
 enum { PHX_LANE_SMALL = 0, PHX_LANE_BULK = 1, PHX_LANE_COUNT = 2 };

@@ -25,7 +25,9 @@
 enum {
 	// Payloads carry a checksum; on when either side wants it.
 	PHX_WIRE_FEATURE_CRC = 1 << 0,
-	PHX_WIRE_FEATURES_KNOWN = PHX_WIRE_FEATURE_CRC,
+	// The flag PHX_FRAME_F_TRACE and PHX_FRAME_TRACE; on when both sides know them.
+	PHX_WIRE_FEATURE_TRACE = 1 << 1,
+	PHX_WIRE_FEATURES_KNOWN = PHX_WIRE_FEATURE_CRC | PHX_WIRE_FEATURE_TRACE,
 };
 
 struct phx_wire_hello {

@@ -7,6 +7,7 @@
 #include "lib/base/bits.h"
 #include "lib/base/compiler.h"
 #include "lib/base/hash.h"
+#include "lib/wire/trace.h"
 #include "tests/unit/lib/schema/build.h"
 
 #include <arpa/inet.h>
@@ -303,6 +304,12 @@ static void frame_against_the_rules_ends_the_link(void **state)
 		{.type = PHX_FRAME_HEADERS},
 		{.type = PHX_FRAME_SUBSCRIBE},
 		{.type = PHX_FRAME_GOAWAY},
+		// Times of another length, or from one that has not said that it knows them.
+		{.type = PHX_FRAME_TRACE, .flags = PHX_FRAME_F_REPLY, .sequence = 1},
+		{.type = PHX_FRAME_TRACE,
+			.flags = PHX_FRAME_F_REPLY,
+			.sequence = 1,
+			.payload_len = PHX_WIRE_TRACE_BYTES},
 	};
 
 	(void)state;
@@ -312,7 +319,7 @@ static void frame_against_the_rules_ends_the_link(void **state)
 
 		open_peer(&peer);
 		start_call(&peer, 1, PHX_NS_PER_S);
-		answer(&peer, rows[i], NULL);
+		answer(&peer, rows[i], body);
 		wire_expect_closed(peer.wire.lane[0]);
 		c = raw_comp(&peer.raw);
 		assert_int_equal(c.kind, PHX_COMP_CALL);

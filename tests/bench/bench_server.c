@@ -65,6 +65,8 @@ static void on_call(void *arg, struct phx_request *request)
 		return;
 	}
 	t->sum += touch(&payload);
+	if (t->options->gap_us > 0)
+		meter_sleep_us(t->options->gap_us);
 	if (grow(t, reply_size) != 0 ||
 		bench_reply_new(t->context, t->payload, reply_size, &reply) != 0) {
 		(void)phx_reply_status(request, PHX_RESOURCE_EXHAUSTED, "no memory", NULL);

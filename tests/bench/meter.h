@@ -34,7 +34,7 @@ struct meter_options {
 	uint32_t size;	      // bytes of a request; default 64
 	uint32_t reply;	      // bytes of a reply; default 8
 	double rate;	      // calls per second, open loop
-	double gap_us;	      // rest after each call
+	double gap_us;	      // rest after each call; a server: before each reply
 	int pin;	      // CPU, or -1
 	bool spin;	      // poll where a program may also block
 	bool json;

@@ -49,7 +49,7 @@ void meter_options_print(FILE *out)
 		    "  --size B     bytes of a request (64)\n"
 		    "  --reply B    bytes of a reply (8)\n"
 		    "  --rate R     open loop of R calls a second; latency from the intended time\n"
-		    "  --gap US     rest after each call\n"
+		    "  --gap US     rest after each call; a server: before each reply\n"
 		    "  --warm S     seconds before measuring (0.3)\n"
 		    "  --idle S     a few calls, then only the CPU time of S quiet seconds\n"
 		    "  --pids A,B   processes whose CPU time counts too\n"

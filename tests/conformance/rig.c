@@ -112,7 +112,7 @@ static void app_schema(struct rig *rig, struct rig_app *app, const struct t_mess
 
 void rig_connect(struct rig *rig)
 {
-	struct link_config config = {.id = 1, .local = true, .peer_name = "local"};
+	struct link_config config = {.id = 1, .local = true, .trace = true, .peer_name = "local"};
 	struct conn *ends[2];
 
 	assert_int_equal(local_conn_pair(PHX_LANE_SMALL, ends), 0);

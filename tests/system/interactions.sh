@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # What an operator does in a day, against a host that carries calls: the fifteen interactions of
 # the guide. Those that need a terminal are in interactions.py. Not here, because nothing is
-# behind them yet: 8 shadow mode of policies, 9 policy test, 10 upgrade of an engine under load,
-# 14 trace of sampled calls.
+# behind them yet: 8 shadow mode of policies, 9 policy test, 10 upgrade of an engine under load.
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -126,6 +125,18 @@ wait_for 10 grep -q interval_ms "$scratch/top"
 stop top INT
 [ "$status" = 130 ] || fail "top and ^C: $status"
 
+echo "- 14: five calls through every stage"
+expect 0 trace rpc --count 5 method phoenix.bench.Echo/Call
+[ "$(grep -cE '^ +server +application ' "$scratch/out")" = 5 ] || fail "$out"
+expect 0 -j trace rpc count 3 app "$("$cli" -j app list | jq -r '.[] | select(.calls_total > 10) | .app')"
+is '(.calls | length) == 3 and all(.calls[]; ([.stages[].took_ns] | add) as $sum
+	| ($sum - .total_ns | fabs) <= 0.05 * .total_ns)'
+expect 0 -j trace rpc method no.Such/Method duration_ms 50
+is '.ended_by == "duration" and .calls == []'
+expect 69 trace rpc app nobody
+expect 2 trace rpc count 0
+expect 2 -n trace rpc
+
 echo "- levels of the logs, of both daemons while they run"
 expect 0 -j log get
 is '[.levels[] | select(.component == "daemon")] == [{daemon: "dataplane", component: "daemon", level: "info"}]'
@@ -194,6 +205,7 @@ stop client
 stop server
 stop dataplane
 expect 78 top -n 1
+expect 78 trace rpc
 "$cli" monitor 'none.*' 2>"$scratch/err" &
 pid[monitor]=$!
 connected() { ss -xp 2>/dev/null | grep -q "pid=${pid[monitor]},"; }

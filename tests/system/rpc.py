@@ -39,7 +39,7 @@ class Client:
         self.events = []
         self.id = 0
 
-    def send(self, method, **params):
+    def send(self, method, /, **params):
         self.id += 1
         request = {"jsonrpc": "2.0", "id": self.id, "method": method, "params": params}
         self.socket.sendall(json.dumps(request).encode() + b"\n")
@@ -61,12 +61,12 @@ class Client:
                 assert message["id"] == request, message
                 return message
 
-    def call(self, method, **params):
+    def call(self, method, /, **params):
         answer = self.answer(self.send(method, **params))
         assert "result" in answer, (method, params, answer)
         return answer["result"]
 
-    def error(self, method, **params):
+    def error(self, method, /, **params):
         answer = self.answer(self.send(method, **params))
         assert "error" in answer, (method, params, answer)
         return answer["error"]

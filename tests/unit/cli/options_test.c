@@ -117,6 +117,23 @@ static void a_flag_wins_over_a_variable(void **state)
 	assert_int_equal(unsetenv("PHOENIX_SOCKET"), 0);
 }
 
+// `trace rpc --count 5` is `trace rpc count 5`; what the program knows stays an option.
+static void parameters_may_have_dashes(void **state)
+{
+	static const char *const expected[] = {"trace", "rpc", "count", "5", "app=x"};
+	struct parsed p;
+
+	(void)state;
+	assert_int_equal(parse(&p, "phoenix-cli trace rpc --count 5 --json --app=x"), OPTIONS_RUN);
+	assert_true(p.o.json);
+	assert_int_equal(p.w.count, sizeof(expected) / sizeof(expected[0]));
+	for (size_t i = 0; i < p.w.count; i++)
+		assert_string_equal(p.w.items[i], expected[i]);
+	release(&p);
+	assert_int_equal(parse(&p, "phoenix-cli trace rpc -Z"), OPTIONS_USAGE);
+	release(&p);
+}
+
 static void contradictions_are_refused(void **state)
 {
 	static const char *const lines[] = {
@@ -159,6 +176,7 @@ int main(void)
 		cmocka_unit_test(options_may_follow_the_command),
 		cmocka_unit_test(timeouts_are_seconds_or_have_a_unit),
 		cmocka_unit_test(a_flag_wins_over_a_variable),
+		cmocka_unit_test(parameters_may_have_dashes),
 		cmocka_unit_test(contradictions_are_refused),
 		cmocka_unit_test(json_is_known_even_when_another_option_is_wrong),
 	};

@@ -174,7 +174,7 @@ static void frame_decode_lengths_above_their_limits_are_refused(void **state)
 static void frame_decode_reserved_bits_are_refused(void **state)
 {
 	static const unsigned bits[] = {
-		19 * 8, 19 * 8 + 7, 34 * 8, 35 * 8 + 7, 72 * 8, 75 * 8 + 7, 7 * 8, 7 * 8 + 7};
+		19 * 8, 19 * 8 + 7, 34 * 8, 35 * 8 + 7, 72 * 8, 75 * 8 + 7, 7 * 8 + 1, 7 * 8 + 7};
 
 	(void)state;
 	for (size_t i = 0; i < PHX_ARRAY_LEN(bits); i++) {

@@ -135,7 +135,7 @@ static void refuse_version(struct exchange *x)
 	phx_wire_hello_versions(hello, &min, &max);
 	(void)snprintf(text, sizeof(text),
 		"no wire version in common: this side speaks %u to %u, the other %u to %u",
-		PHX_WIRE_MIN, PHX_WIRE_MAX, min, max);
+		(unsigned)PHX_WIRE_MIN, (unsigned)PHX_WIRE_MAX, min, max);
 	exchange_refuse(x, PHX_FAILED_PRECONDITION, PHX_REASON_W_VERSION, text);
 }
 

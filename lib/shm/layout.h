@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What an application and the dataplane agree on in shared memory: the two objects,
-// the queue regions and the entries of the three rings (its version is that of the attach hello, PHX_ATTACH_MAX).
+// the queue regions and the entries of the three rings. Its version is that of the attach hello,
+// PHX_ATTACH_MAX.
 //
 // An application has two address spaces ("objects"), one writer each, addressed by
 // 32-bit offsets from the start of a range that each side reserves for itself:

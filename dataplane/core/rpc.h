@@ -145,6 +145,9 @@ void channel_each_pending(
 void channel_leave(struct channel *channel);
 // Over the links of another worker; on its thread. -ENOMEM.
 int channel_join(struct channel *channel, struct worker *worker);
+// What one more binding costs both ends, and what those of the channel do, bytes.
+uint64_t channel_bind_bytes(const struct phx_schema *schema, uint32_t service);
+uint64_t channel_bytes(const struct channel *channel);
 // Make the next binding of the channel: service of a bound schema. Its index, or -ENOSPC, -ENOMEM.
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service);
 // Schema and method of a binding; NULL when the binding or method does not exist. *out_series is

@@ -236,6 +236,7 @@ int session_channel_close(struct session *session, uint32_t handle)
 	channel = session->channels[handle];
 	session->channels[handle] = NULL;
 	stat_sub(&session->stats.channels, 1);
+	session->binding_bytes -= channel_bytes(channel);
 	calls_abort(session, channel, &closed);
 	channel_destroy(channel, &closed);
 	return 0;
@@ -245,6 +246,7 @@ int session_bind(struct session *session, uint32_t channel, uint32_t schema, uin
 	uint32_t *out_binding)
 {
 	const struct phx_schema *s;
+	uint64_t bytes;
 	int rc;
 
 	if (channel >= session->channel_size || session->channels[channel] == NULL ||
@@ -253,9 +255,13 @@ int session_bind(struct session *session, uint32_t channel, uint32_t schema, uin
 	s = session->schemas[schema];
 	if (service >= phx_schema_service_count(s))
 		return -ENOENT;
+	bytes = channel_bind_bytes(s, service);
+	if (bytes > PHX_LIMIT_BINDING_BYTES_MAX - session->binding_bytes)
+		return -ENOSPC;
 	rc = channel_bind(session->channels[channel], s, service);
 	if (rc < 0)
 		return rc;
+	session->binding_bytes += bytes;
 	*out_binding = (uint32_t)rc;
 	return 0;
 }

@@ -143,6 +143,7 @@ struct session {
 	uint32_t queue_count;
 	struct channel **channels; // by handle
 	uint32_t channel_size;
+	uint64_t binding_bytes; // of all channels
 	struct phx_schema *schemas[PHX_LIMIT_SCHEMAS_MAX];
 	uint32_t schema_count;
 	struct registration *registrations; // by service handle

@@ -412,6 +412,26 @@ static int binding_methods(
 	return 0;
 }
 
+// With the subscription at the other end.
+uint64_t channel_bind_bytes(const struct phx_schema *schema, uint32_t service)
+{
+	uint64_t methods = phx_min(phx_schema_method_count(schema, service), METHODS_MAX);
+
+	return sizeof(struct channel_binding) + sizeof(struct schema_fetch) +
+	       sizeof(struct subscription) +
+	       methods * (2 * sizeof(uint64_t) + sizeof(struct stats_series *));
+}
+
+uint64_t channel_bytes(const struct channel *channel)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < channel->binding_count; i++)
+		bytes += channel_bind_bytes(
+			channel->bindings[i].schema, channel->bindings[i].service);
+	return bytes;
+}
+
 int channel_bind(struct channel *channel, const struct phx_schema *schema, uint32_t service)
 {
 	uint32_t methods = phx_schema_method_count(schema, service);

@@ -188,16 +188,24 @@ static int subscription_add(struct rchannel *rc, struct subscription *s)
 	return 0;
 }
 
+// All applications of a host share its link, so only the channel that asks for too much suffers.
+// What comes from this host is counted for its application there.
+static bool subscriptions_full(const struct rchannel *rc)
+{
+	return (!rc->link->local && rc->link->subscription_bytes > LINK_SUBSCRIPTIONS_MAX / 16) ||
+	       rc->table->subscription_bytes > LINK_SUBSCRIPTIONS_MAX;
+}
+
 int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struct iovec *iov, int n,
 	enum phx_reason *reason)
 {
 	struct subscription *s;
 	int error;
 
-	if (rc->link->subscription_bytes > LINK_SUBSCRIPTIONS_MAX / 16 ||
-		rc->table->subscription_bytes > LINK_SUBSCRIPTIONS_MAX) {
-		*reason = PHX_REASON_W_CREDIT;
-		return -EPROTO;
+	if (subscriptions_full(rc)) {
+		server_refuse(rc->link, f, 0, PHX_RESOURCE_EXHAUSTED, PHX_REASON_NO_MEMORY,
+			"too many subscriptions at the peer");
+		return 0;
 	}
 	error = subscription_create(f, iov, n, &s);
 	*reason = PHX_REASON_W_LENGTH;

@@ -16,6 +16,7 @@
 	X(QUEUES_MAX, 64, "queues", "queue objects of one application")                            \
 	X(CHANNELS_MAX, 4096, "channels", "open channels of one application")                      \
 	X(SERVICES_MAX, 256, "services", "services registered by one application")                 \
+	X(BINDING_BYTES_MAX, 8388608, "bytes", "bindings of all channels of one application")      \
 	X(SCHEMAS_MAX, 64, "schemas", "schema tables uploaded by one application")                 \
 	X(SCHEMA_BYTES_MAX, 1048576, "bytes", "size of one schema table")                          \
 	X(SCHEMA_MESSAGES_MAX, 4096, "messages", "message types in one schema table")              \

@@ -49,9 +49,12 @@ static void listen_somewhere(struct peer *peer)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET};
 	socklen_t len = sizeof(address);
+	int small = 8192;
 
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	peer->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	// Little, so that what is not read stands at the sender soon.
+	(void)setsockopt(peer->listen_fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
 	assert_int_equal(bind(peer->listen_fd, (struct sockaddr *)&address, len), 0);
 	assert_int_equal(listen(peer->listen_fd, 16), 0);
 	assert_int_equal(getsockname(peer->listen_fd, (struct sockaddr *)&address, &len), 0);
@@ -103,11 +106,13 @@ static void answer(struct peer *peer, struct phx_frame f, const void *bytes)
 // A link with one channel whose service is up.
 static void open_peer(struct peer *peer)
 {
+	static const struct phx_attach_queue_sizes sizes = {
+		.sub_slots = 256, .ret_slots = 256, .comp_slots = 1024};
 	struct phx_frame f;
 
 	memset(peer, 0, sizeof(*peer));
 	listen_somewhere(peer);
-	raw_open(&peer->raw, NULL);
+	raw_open(&peer->raw, &sizes);
 	raw_service(&peer->raw, NULL, peer->target);
 	assert_int_not_equal(greet(peer), greet(peer));
 	assert_true(wire_expect(peer->wire.lane[0], PHX_FRAME_OPEN, &f, body));
@@ -118,6 +123,19 @@ static void open_peer(struct peer *peer)
 		answer(peer,
 			(struct phx_frame){.type = PHX_FRAME_SERVICE_UP, .service = i, .arg = i},
 			NULL);
+}
+
+// The service again, now with its hash: calls go out as images.
+static void announce_hash(struct peer *peer)
+{
+	struct phx_schema *schema = t_all_schema();
+	struct phx_hash128 hash = phx_schema_service_hash(schema, 0);
+	uint8_t bytes[16];
+
+	phx_le64_store(bytes, hash.lo);
+	phx_le64_store(bytes + 8, hash.hi);
+	answer(peer, (struct phx_frame){.type = PHX_FRAME_SERVICE_UP, .payload_len = 16}, bytes);
+	phx_schema_free(schema);
 }
 
 static void start_call(struct peer *peer, uint32_t slot, uint64_t timeout_ns)
@@ -291,6 +309,58 @@ static void announcements_of_anything_end_their_call(void **state)
 	close_peer(&peer);
 }
 
+// A server that says a call came too late while it has not read the call: the transport still reads
+// the message in place, and the call must not be sent again.
+static void answers_before_the_call_was_written_end_it(void **state)
+{
+	enum { BYTES = 60000 };
+
+	(void)state;
+	// As many as the socket of the dataplane takes, and a few more.
+	for (unsigned calls = 60; calls <= 80; calls++) {
+		struct phx_comp_entry c;
+		struct peer peer;
+		uint64_t until;
+
+		open_peer(&peer);
+		answer(&peer,
+			(struct phx_frame){.type = PHX_FRAME_CREDIT,
+				.limit = 1000,
+				.arg = UINT64_C(1) << 40},
+			NULL);
+		announce_hash(&peer);
+		start_call(&peer, 0, PHX_NS_PER_S); // it has taken all that
+		raw_message(&peer.raw, BYTES);
+		for (uint32_t i = 1; i < calls; i++)
+			raw_sub(&peer.raw, call(&peer.raw, i, 300 * PHX_NS_PER_MS), 0);
+		raw_taken(&peer.raw);
+		for (uint32_t i = calls - 2; i < calls; i++) { // these stand in the queue
+			struct phx_frame f = status(&peer, PHX_UNAVAILABLE);
+
+			f.sequence = i + 1;
+			f.cookie = i;
+			f.executed = PHX_EXECUTED_NO;
+			f.reason = PHX_REASON_SERVICE_DOWN;
+			f.origin = PHX_ORIGIN_REMOTE_DATAPLANE;
+			answer(&peer, f, NULL);
+		}
+		announce_hash(&peer);
+		// Each of them ends once, when its time is up or with the link.
+		until = phx_clock_ns() + 100 * PHX_NS_PER_MS;
+		while (phx_clock_ns() < until)
+			bed_pause();
+		wire_close(&peer.wire);
+		for (uint32_t i = 0; i < calls; i++) {
+			c = raw_comp(&peer.raw);
+			assert_int_equal(c.kind, PHX_COMP_CALL);
+			assert_int_not_equal(c.code, PHX_OK);
+		}
+		assert_false(raw_comp_now(&peer.raw, &c));
+		raw_close(&peer.raw);
+		(void)close(peer.listen_fd);
+	}
+}
+
 // W-17: limits that fall, states that cannot be.
 static void frame_against_the_rules_ends_the_link(void **state)
 {
@@ -367,6 +437,7 @@ int main(int argc, char **argv)
 		BED_TEST(answers_to_nothing_are_dropped),
 		BED_TEST(replies_of_anything_end_their_call_once),
 		BED_TEST(announcements_of_anything_end_their_call),
+		BED_TEST(answers_before_the_call_was_written_end_it),
 		BED_TEST(frame_against_the_rules_ends_the_link),
 		BED_TEST(random_frames_leave_the_dataplane_alone),
 	};

@@ -9,7 +9,11 @@
 #include <sys/random.h>
 
 #define LINK_PINGS_MISSED_MAX 3
-#define BACKLOG_FRAMES_MAX    4096
+// What may wait for the small lane, bytes. At a client end that is what applications of this host
+// do, all at once when one of them ends or the link comes back; at a server end a peer that does not
+// read decides, which gets room for what it has subscribed to and a little more.
+#define BACKLOG_BYTES_CLIENT (UINT64_C(64) << 20)
+#define BACKLOG_BYTES_SERVER (UINT64_C(1) << 20)
 
 void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
 
@@ -132,6 +136,15 @@ void link_services_changed(struct worker *worker)
 
 // ---- sending control frames ----
 
+// Both ends of a local link are ours, nothing would bring it back, and it never stands for long.
+static bool backlog_is_full(const struct link *link)
+{
+	uint64_t most = link->client ? BACKLOG_BYTES_CLIENT
+				     : BACKLOG_BYTES_SERVER + link->subscription_bytes;
+
+	return !link->local && link->backlog_bytes >= most;
+}
+
 static void backlog_add(
 	struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n)
 {
@@ -140,7 +153,7 @@ static void backlog_add(
 
 	for (int i = 0; i < n; i++)
 		len += iov[i].iov_len;
-	b = link->backlog_count < BACKLOG_FRAMES_MAX ? malloc(sizeof(*b) + len) : NULL;
+	b = backlog_is_full(link) ? NULL : malloc(sizeof(*b) + len);
 	if (b == NULL) {
 		// Control frames must not be lost: a peer that reads nothing loses the link.
 		link_fail(link, PHX_REASON_W_CREDIT, -ENOBUFS);
@@ -153,6 +166,7 @@ static void backlog_add(
 		b->len += iov[i].iov_len;
 	}
 	link->backlog_count++;
+	link->backlog_bytes += sizeof(*b) + b->len;
 	phx_list_add_tail(&link->backlog, &b->node);
 }
 
@@ -187,6 +201,7 @@ static void backlog_send(struct link *link)
 		}
 		phx_list_del(n);
 		link->backlog_count--;
+		link->backlog_bytes -= sizeof(*b) + b->len;
 		free(b);
 	}
 }

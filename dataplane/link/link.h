@@ -60,6 +60,7 @@ struct link {
 	struct phx_list bulk;	 // struct outgoing, granted, round robin
 	struct phx_list backlog; // struct backlog_frame: small lane said -EAGAIN
 	uint32_t backlog_count, rchannel_count;
+	uint64_t backlog_bytes;
 	uint64_t subscription_bytes; // of its channels
 	struct phx_list busy_node;
 	struct phx_list replies; // struct rcall.node: small lane said -EAGAIN

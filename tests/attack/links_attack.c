@@ -58,11 +58,77 @@ static void bindings_without_end_are_refused(void **state)
 	raw_close(&raw);
 }
 
+static void calls_submit(struct raw *client, uint32_t channels, uint32_t each)
+{
+	raw_message(client, 0);
+	for (uint32_t i = 0; i < channels * each; i++) {
+		raw_sub(client,
+			(struct phx_sub_entry){.kind = PHX_SUB_CALL,
+				.flags = PHX_SUB_WAIT_FOR_READY,
+				.call = i,
+				.handle = i,
+				.channel = i / each,
+				.timeout_ns = PHX_TIMEOUT_NONE,
+				.msg_off = client->hello.send_heap.offset},
+			0);
+		if (i % 2048 == 0)
+			raw_taken(client);
+	}
+	raw_taken(client);
+}
+
+// Thousands of calls and channels that end at once are as many frames. Servers and clients on both workers.
+static void calls_abandoned_at_once_leave_the_link(void **state)
+{
+	enum { CHANNELS = PHX_LIMIT_CHANNELS_MAX, BOUND = 8, EACH = 500 };
+	static const struct phx_attach_queue_sizes sizes = {
+		.sub_slots = 4096, .ret_slots = 4096, .comp_slots = 32768};
+	struct raw server[2], client[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		raw_open(&server[i], NULL);
+		raw_service(&server[i], "attacker", NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		raw_open(&client[i], &sizes);
+		raw_service(&client[i], NULL, "local:attacker"); // channel 0
+		for (uint32_t channel = 1; channel < CHANNELS; channel++) {
+			assert_int_equal(
+				channel_open(&client[i], "local:attacker"), PHX_REASON_NONE);
+			if (channel < BOUND)
+				assert_int_equal(
+					bind_service(&client[i], channel), PHX_REASON_NONE);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		calls_submit(&client[i], BOUND, EACH);
+	for (uint64_t until = phx_clock_ns() + 2 * PHX_NS_PER_S; phx_clock_ns() < until;)
+		bed_pause(); // they are on their way
+	assert_false(raw_over(&client[0]));
+	assert_false(raw_over(&client[1]));
+	for (int i = 0; i < 2; i++)
+		raw_close(&client[i]);
+	for (int i = 0; i < 2; i++)
+		raw_close(&server[i]);
+}
+
+static int setup(void **state)
+{
+	static const char *const options[] = {"--standalone", "default", "--workers", "2", NULL};
+
+	(void)state;
+	bed_start(options);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		BED_TEST(bindings_without_end_are_refused),
+		BED_TEST(calls_abandoned_at_once_leave_the_link),
 	};
 
-	return bed_main(argc, argv, "links", tests, PHX_ARRAY_LEN(tests));
+	return bed_main_with(
+		argc, argv, "links", tests, PHX_ARRAY_LEN(tests), setup, bed_teardown);
 }

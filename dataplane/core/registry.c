@@ -26,8 +26,21 @@ static void set_free(struct service_set *set)
 		return;
 	for (uint32_t i = 0; i < set->count; i++)
 		free(set->entries[i].instances);
+	free(set->pairs);
+	free(set->names);
 	free(set->entries);
 	free(set);
+}
+
+// At most half full.
+static int index_alloc(struct service_set *set, uint32_t entries)
+{
+	set->index_size = 2;
+	while (set->index_size < 2 * entries)
+		set->index_size *= 2;
+	set->pairs = calloc(set->index_size, sizeof(*set->pairs));
+	set->names = calloc(set->index_size, sizeof(*set->names));
+	return set->pairs != NULL && set->names != NULL ? 0 : -ENOMEM;
 }
 
 // A copy with room for `entries` entries, and for one more instance in each.
@@ -38,9 +51,10 @@ static struct service_set *set_copy(const struct service_set *old, uint32_t entr
 	if (set == NULL)
 		return NULL;
 	set->generation = old->generation + 1;
+	memcpy(set->key, old->key, sizeof(set->key));
 	set->entries = calloc(entries == 0 ? 1 : entries, sizeof(*set->entries));
-	if (set->entries == NULL) {
-		free(set);
+	if (set->entries == NULL || index_alloc(set, entries) != 0) {
+		set_free(set);
 		return NULL;
 	}
 	for (uint32_t i = 0; i < old->count; i++) {
@@ -90,6 +104,8 @@ int registry_create(struct rte_rcu_qsbr *qsbr, struct registry **out_registry)
 		free(reserve);
 		return -ENOMEM;
 	}
+	if (phx_random_bytes(empty->key, sizeof(empty->key)) != 0)
+		memset(empty->key, 0, sizeof(empty->key)); // then only as good as the hash
 	r->reserve = reserve;
 	r->qsbr = qsbr;
 	atomic_init(&r->current, empty);
@@ -129,6 +145,7 @@ static void set_publish(
 {
 	struct service_set *old = (struct service_set *)(uintptr_t)registry_set(registry);
 
+	service_index_build(set);
 	// Pairs with the acquire load of the worker's burst.
 	atomic_store_explicit(&registry->current, set, memory_order_release);
 	if (registry->qsbr != NULL)
@@ -140,16 +157,6 @@ static void set_publish(
 	registry->reserve = reserve != NULL ? reserve : old;
 	if (registry->changed != NULL)
 		registry->changed(registry->changed_arg);
-}
-
-static int entry_find(const struct service_set *set, const char *group, const char *name)
-{
-	for (uint32_t i = 0; i < set->count; i++) {
-		if (strcmp(set->entries[i].name, name) == 0 &&
-			strcmp(set->entries[i].group, group) == 0)
-			return (int)i;
-	}
-	return -ENOENT;
 }
 
 static int instance_order(const struct service_instance *in, uint64_t *out_order)
@@ -170,7 +177,7 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 	const struct service_instance *instance)
 {
 	const struct service_set *old = registry_set(registry);
-	int at = entry_find(old, group, name);
+	int at = service_find(old, group, name);
 	struct service_set *set, *reserve;
 	struct service_entry *e;
 	uint64_t order;
@@ -193,6 +200,7 @@ int registry_add(struct registry *registry, const char *group, const char *name,
 		(void)strncpy(e->group, group, sizeof(e->group) - 1);
 		(void)strncpy(e->name, name, sizeof(e->name) - 1);
 		e->owner_uid = uid;
+		service_entry_hash(set, e);
 		set->count++;
 	}
 	e = &set->entries[at];
@@ -244,45 +252,6 @@ void registry_move(struct registry *registry, const struct session *session, uns
 		}
 	}
 	set_publish(registry, set, NULL);
-}
-
-int service_find(const struct service_set *set, const char *group, const char *name)
-{
-	int found = -ENOENT;
-
-	if (group[0] != 0)
-		return entry_find(set, group, name);
-	for (uint32_t i = 0; i < set->count; i++) {
-		if (strcmp(set->entries[i].name, name) != 0)
-			continue;
-		// A group that has instances wins over one that is only known.
-		if (found < 0 || set->entries[found].instance_count == 0)
-			found = (int)i;
-		else if (set->entries[i].instance_count != 0)
-			return -EEXIST;
-	}
-	return found;
-}
-
-size_t service_groups(const struct service_set *set, const char *name, char *out, size_t size)
-{
-	size_t len = 0;
-
-	out[0] = 0;
-	for (uint32_t i = 0; i < set->count; i++) {
-		const struct service_entry *e = &set->entries[i];
-		int n;
-
-		if (e->instance_count == 0 || strcmp(e->name, name) != 0)
-			continue;
-		n = snprintf(out + len, size - len, "%s%s", len != 0 ? ", " : "", e->group);
-		if (n < 0 || (size_t)n >= size - len) {
-			out[len] = 0;
-			break;
-		}
-		len += (size_t)n;
-	}
-	return len;
 }
 
 // ---- methods by name ----

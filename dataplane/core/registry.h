@@ -33,13 +33,27 @@ struct service_entry {
 	char name[PHX_LIMIT_NAME_BYTES + 1];
 	uint32_t owner_uid; // who registered the name first
 	uint32_t instance_count;
+	uint32_t next_up; // the next of this name that has instances, UINT32_MAX = none
+	uint64_t pair_hash, name_hash;
 	struct service_instance *instances;
+};
+
+// What is known of a name, whatever the group.
+struct service_name {
+	uint32_t entry; // one that has it, + 1; 0 = unused
+	int found;	// service_find() without a group
+	uint32_t first_up, last_up;
 };
 
 struct service_set {
 	uint64_t generation;
 	uint32_t count;
 	struct service_entry *entries; // index = service id
+	// Names are the applications' choice, and each change has every subscription look.
+	uint8_t key[16];
+	uint32_t index_size;	    // a power of two, or 0
+	uint32_t *pairs;	    // entry + 1 by pair_hash; open addressing
+	struct service_name *names; // by name_hash
 };
 
 struct registry;
@@ -48,7 +62,7 @@ void registry_destroy(struct registry *registry);
 // Where workers find the current set (struct worker.services).
 _Atomic(const struct service_set *) *registry_slot(struct registry *registry);
 const struct service_set *registry_set(const struct registry *registry);
-// Control thread. 0, -ENOMEM, -ENOSPC (too many names). Publishes.
+// Control thread; group is not empty. 0, -ENOMEM, -ENOSPC (too many names). Publishes.
 int registry_add(struct registry *registry, const char *group, const char *name, uint32_t uid,
 	const struct service_instance *instance);
 // Remove the instances of a session (handle UINT32_MAX: all of them). Publishes if any.
@@ -58,6 +72,10 @@ void registry_remove(struct registry *registry, const struct session *session, u
 void registry_move(struct registry *registry, const struct session *session, unsigned worker);
 // Called after each publication on the control thread (posts to workers).
 void registry_on_change(struct registry *registry, void (*fn)(void *arg), void *arg);
+
+// registry_find.c: hashes of an entry; fill the index of a set that is not published yet.
+void service_entry_hash(const struct service_set *set, struct service_entry *entry);
+void service_index_build(struct service_set *set);
 
 // Worker: find by name. group "" = the one group that offers it: -EEXIST when several do,
 // -ENOENT when none is known. Else the id.

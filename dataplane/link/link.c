@@ -10,8 +10,8 @@
 
 #define LINK_PINGS_MISSED_MAX 3
 // What may wait for the small lane, bytes. At a client end that is what applications of this host
-// do, all at once when one of them ends or the link comes back; at a server end a peer that does not
-// read decides, which gets room for what it has subscribed to and a little more.
+// do, all at once when one of them ends or the link comes back; at a server end a peer that does
+// not read decides, which gets room for what it has subscribed to and a little more.
 #define BACKLOG_BYTES_CLIENT (UINT64_C(64) << 20)
 #define BACKLOG_BYTES_SERVER (UINT64_C(1) << 20)
 

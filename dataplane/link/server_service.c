@@ -50,7 +50,6 @@ static void subscription_tell(struct rchannel *rc, uint32_t id, bool force)
 		s->service = service_find(set, s->group, s->name);
 	if (s->service == -EEXIST) {
 		f.code = PHX_FAILED_PRECONDITION;
-		iov.iov_len = service_groups(set, s->name, (char *)bytes, sizeof(bytes));
 		state = SERVICE_AMBIGUOUS;
 	} else if (s->service < 0) {
 		f.code = PHX_NOT_FOUND;
@@ -71,6 +70,8 @@ static void subscription_tell(struct rchannel *rc, uint32_t id, bool force)
 	if (!force && s->told == state && s->image == same &&
 		(!same || (s->hash.lo == hash.lo && s->hash.hi == hash.hi)))
 		return;
+	if (state == SERVICE_AMBIGUOUS)
+		iov.iov_len = service_groups(set, s->name, (char *)bytes, sizeof(bytes));
 	s->told = state;
 	s->image = same;
 	s->hash = hash;

@@ -324,9 +324,8 @@ static void answers_before_the_call_was_written_end_it(void **state)
 
 		open_peer(&peer);
 		answer(&peer,
-			(struct phx_frame){.type = PHX_FRAME_CREDIT,
-				.limit = 1000,
-				.arg = UINT64_C(1) << 40},
+			(struct phx_frame){
+				.type = PHX_FRAME_CREDIT, .limit = 1000, .arg = UINT64_C(1) << 40},
 			NULL);
 		announce_hash(&peer);
 		start_call(&peer, 0, PHX_NS_PER_S); // it has taken all that

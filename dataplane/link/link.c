@@ -84,6 +84,8 @@ int link_table_create(struct worker *worker)
 	phx_list_init(&table->links);
 	phx_list_init(&table->peers);
 	phx_list_init(&table->orphans);
+	for (unsigned i = 0; i < LINK_ORPHAN_BUCKETS; i++)
+		phx_list_init(&table->orphan_bucket[i]);
 	// Zero without entropy: then only as good as the hash.
 	if (getrandom(&table->seed, sizeof(table->seed), GRND_NONBLOCK) < 0)
 		table->seed = 0;

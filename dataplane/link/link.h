@@ -26,6 +26,7 @@
 // What peers may make this worker keep: channels, histories of lost ones, subscriptions.
 #define LINK_CHANNELS_MAX      65536u // of all links; one link has half of them at most
 #define LINK_ORPHANS_MAX       8192u
+#define LINK_ORPHAN_BUCKETS    1024u
 #define LINK_SUBSCRIPTIONS_MAX (UINT64_C(256) << 20) // bytes; one link a sixteenth at most
 #define LINK_ORPHAN_NS	       UINT64_C(2000000000)  // a lost channel's history is kept this long
 // A drain ends by itself when nobody has asked for so long: whoever closes asks every 20 ms, and
@@ -218,7 +219,8 @@ struct link_table {
 	struct phx_list chunks; // free struct chunk
 	struct phx_list links;
 	struct phx_list peers;
-	struct phx_list orphans;
+	struct phx_list orphans; // oldest first
+	struct phx_list orphan_bucket[LINK_ORPHAN_BUCKETS];
 	uint32_t orphan_count;
 	uint32_t rchannel_count;     // of all links, orphans included
 	uint64_t subscription_bytes; // of all links

@@ -3,6 +3,8 @@
 // that a new link can tell what was accepted. Worker thread.
 #include "dataplane/link/server.h"
 
+#include "lib/base/hash.h"
+
 #include <stdlib.h>
 
 void server_refuse(struct link *link, const struct phx_frame *to, uint64_t sequence,
@@ -26,18 +28,24 @@ void server_refuse(struct link *link, const struct phx_frame *to, uint64_t seque
 	link_send(link, &f, &iov, iov.iov_len != 0);
 }
 
+static struct phx_list *orphan_bucket(struct link_table *table, uint64_t id)
+{
+	return &table->orphan_bucket[phx_mix64(id ^ table->seed) % LINK_ORPHAN_BUCKETS];
+}
+
 static struct rchannel *orphan_take(struct link *link, const struct phx_frame *f)
 {
 	struct link_table *table = link_table(link->worker);
-	struct phx_list *n;
+	struct phx_list *head = orphan_bucket(table, f->channel), *n;
 
-	phx_list_for_each (n, &table->orphans) {
-		struct rchannel *rc = phx_list_entry(n, struct rchannel, node);
+	phx_list_for_each (n, head) {
+		struct rchannel *rc = phx_list_entry(n, struct rchannel, bucket);
 
 		if (rc->id == f->channel && rc->epoch < f->epoch &&
 			memcmp(rc->uuid, link->peer_uuid, sizeof(rc->uuid)) == 0) {
 			timer_stop(&link->worker->timers, &rc->expiry);
 			phx_list_del(n);
+			phx_list_del(&rc->node);
 			table->orphan_count--;
 			return rc;
 		}
@@ -189,6 +197,7 @@ static void orphan_add(struct link_table *table, struct rchannel *rc)
 	if (table->orphan_count >= LINK_ORPHANS_MAX)
 		orphan_free(phx_list_entry(phx_list_first(&table->orphans), struct rchannel, node));
 	phx_list_add_tail(&table->orphans, &rc->node);
+	phx_list_add_tail(orphan_bucket(table, rc->id), &rc->bucket);
 	table->orphan_count++;
 	timer_start(&table->worker->timers, &rc->expiry, table->worker->now_ns + LINK_ORPHAN_NS,
 		orphan_expired);

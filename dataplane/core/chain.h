@@ -162,13 +162,17 @@ struct chain_trust_request {
 	void *table;			 // the caller's; read until done
 	uint32_t size;
 	void (*done)(struct chain_trust_request *request); // runs on the worker
+	uint32_t released; // an earlier `bound` that the caller has no use for, or CHAIN_TRUST_NONE
 	int rc;		// out: 0; -EPROTO: no sound table, or without the service; -ENOSPC; -ENOMEM
-	uint32_t bound; // out
+	uint32_t bound; // out, the caller's until it is released
 	const struct host_session *session; // the host's
 	struct chain_host *host;	    // the host's
 };
+#define CHAIN_TRUST_NONE UINT32_MAX
 // The session, whose chain this is, stays until `done` has run.
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request);
+// Give back what was bound by a request that is done; before the session is quiet.
+void chain_trust_release(const struct chain_trust_request *request);
 // The trust of some channel has changed: calls that wait for it are asked again soon.
 void chain_trust_changed(const struct chain *chain, const struct worker *worker);
 

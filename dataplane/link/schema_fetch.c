@@ -97,6 +97,7 @@ static void bound(struct chain_trust_request *request)
 	bool stale = fetch->stale;
 
 	fetch->posted = fetch->stale = false;
+	fetch->holds = request->rc == 0;
 	if (fetch->channel == NULL) {
 		schema_fetch_destroy(fetch);
 	} else if (stale) {
@@ -130,8 +131,10 @@ static void complete(struct schema_fetch *fetch)
 		.service = b->service,
 		.table = fetch->table,
 		.size = fetch->size,
+		.released = fetch->holds ? fetch->request.bound : CHAIN_TRUST_NONE,
 		.done = bound,
 	};
+	fetch->holds = false;
 	fetch->posted = true;
 	session_pin(fetch->session);
 	chain_trust_bind(chain, &fetch->request);
@@ -228,6 +231,8 @@ void schema_fetch_destroy(struct schema_fetch *fetch)
 	fetch->channel = NULL;
 	if (fetch->posted)
 		return; // bound() comes back here
+	if (fetch->holds)
+		chain_trust_release(&fetch->request);
 	free(fetch->table);
 	free(fetch);
 }

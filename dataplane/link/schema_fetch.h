@@ -17,6 +17,7 @@ struct schema_fetch {
 	uint32_t size, have;
 	bool posted; // control has `request`, and the session is pinned
 	bool stale;  // meanwhile another schema was announced
+	bool holds;  // what request.bound names
 	struct session *session;
 	struct chain_trust_request request;
 };

@@ -77,8 +77,9 @@ struct trusted {
 struct session_trust {
 	const struct phx_schema *schema;
 	uint32_t service;
-	struct trusted *trusted;
+	struct trusted *trusted; // NULL: free
 	uint32_t trusted_service;
+	uint32_t uses; // [ctl] of channels
 };
 #define SESSION_TRUSTS_MAX 256
 #define TRUSTED_BYTES_MAX  (UINT64_C(64) << 20) // of all tables
@@ -106,7 +107,7 @@ struct chain {
 	struct policy *policies[PHX_LIMIT_CHAIN_MAX];
 	uint32_t schema_count;
 	struct chain_schema *schemas;
-	uint32_t bound_count;
+	uint32_t bound_count, trust_changes;
 	struct chain_bound *bounds; // by struct chain_trust.bound
 };
 
@@ -119,7 +120,8 @@ struct host_session {
 	uint32_t schema_count;
 	struct session_trust *trusts; // SESSION_TRUSTS_MAX when there is one
 	uint32_t trust_count;
-	bool gone; // the last set still knows it
+	uint32_t trust_changes; // so many were added; chains know theirs
+	bool gone;		// the last set still knows it
 };
 
 // Something that waits for workers to forget it.

@@ -113,7 +113,8 @@ static int chain_bind(struct chain *chain, const struct host_session *session)
 	}
 	for (uint32_t i = 0; i < session->trust_count && rc == 0; i++) {
 		chain->bound_count = i + 1;
-		rc = trust_bind(chain, &session->trusts[i], &chain->bounds[i]);
+		if (session->trusts[i].trusted != NULL)
+			rc = trust_bind(chain, &session->trusts[i], &chain->bounds[i]);
 	}
 	return rc;
 }
@@ -129,6 +130,7 @@ static int chain_build(struct chain_host *host, const struct host_session *sessi
 	chain->head.id = ++host->next_chain;
 	chain->host = host;
 	chain->session = session;
+	chain->trust_changes = session->trust_changes;
 	chain->refs = 1;
 	for (unsigned i = 0; i < count; i++)
 		chain_add(chain, members[i]);
@@ -156,7 +158,7 @@ static int chain_make(struct chain_host *host, const struct host_session *sessio
 		return 0;
 	if (old != NULL && old->session == session && old->count == (uint32_t)count &&
 		(!old->head.fields || (old->schema_count == session->schema_count &&
-					      old->bound_count == session->trust_count)) &&
+					      old->trust_changes == session->trust_changes)) &&
 		memcmp(old->policies, members, (size_t)count * sizeof(members[0])) == 0) {
 		old->refs++;
 		*out = old;

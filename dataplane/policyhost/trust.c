@@ -219,8 +219,10 @@ static int trusted_get(
 
 void trusts_free(struct chain_host *host, struct host_session *s)
 {
-	for (uint32_t i = 0; i < s->trust_count; i++)
-		trusted_put(host, s->trusts[i].trusted);
+	for (uint32_t i = 0; i < s->trust_count; i++) {
+		if (s->trusts[i].trusted != NULL)
+			trusted_put(host, s->trusts[i].trusted);
+	}
 	free(s->trusts);
 }
 
@@ -238,33 +240,65 @@ static int trust_find_session(const struct host_session *s, const struct session
 	return -ENOENT;
 }
 
+// A place for one more: a free one, or behind the others.
+static int trust_place(struct host_session *s, uint32_t *out_index)
+{
+	uint32_t i = 0;
+
+	if (s->trusts == NULL)
+		s->trusts = calloc(SESSION_TRUSTS_MAX, sizeof(*s->trusts));
+	if (s->trusts == NULL)
+		return -ENOMEM;
+	while (i < s->trust_count && s->trusts[i].trusted != NULL)
+		i++;
+	if (i == SESSION_TRUSTS_MAX)
+		return -ENOSPC;
+	*out_index = i;
+	return 0;
+}
+
 // Takes the reference of t, also when it fails.
 static int trust_add(struct chain_host *host, struct host_session *s, const struct session_trust *t,
 	uint32_t *out_index)
 {
-	int at = trust_find_session(s, t), rc = 0;
+	int at = trust_find_session(s, t), rc;
+	uint32_t i;
 
 	if (at >= 0) {
 		trusted_put(host, t->trusted);
+		s->trusts[at].uses++;
 		*out_index = (uint32_t)at;
 		return 0;
 	}
-	if (s->trusts == NULL)
-		s->trusts = calloc(SESSION_TRUSTS_MAX, sizeof(*s->trusts));
-	if (s->trusts == NULL)
-		rc = -ENOMEM;
-	else if (s->trust_count == SESSION_TRUSTS_MAX)
-		rc = -ENOSPC;
+	rc = trust_place(s, &i);
 	if (rc == 0) {
-		s->trusts[s->trust_count++] = *t;
+		s->trusts[i] = *t;
+		s->trusts[i].uses = 1;
+		s->trust_count = phx_max(s->trust_count, i + 1);
+		s->trust_changes++;
 		rc = set_publish(host, NULL);
 		if (rc != 0)
-			s->trust_count--;
+			s->trusts[i].trusted = NULL;
 	}
 	if (rc != 0)
 		trusted_put(host, t->trusted);
-	*out_index = s->trust_count - 1;
+	else
+		*out_index = i;
 	return rc;
+}
+
+// Chains keep what they have bound until the next one is built; nobody looks there.
+static void trust_drop(struct chain_host *host, const struct host_session *s, uint32_t index)
+{
+	struct session_trust *t;
+
+	if (index == CHAIN_TRUST_NONE)
+		return;
+	t = &s->trusts[index];
+	if (--t->uses != 0)
+		return;
+	trusted_put(host, t->trusted);
+	t->trusted = NULL;
 }
 
 static int trust_request(struct chain_trust_request *r)
@@ -301,11 +335,40 @@ static void request_here(struct worker *worker, struct cmd *cmd)
 
 	(void)worker;
 	(void)policyhost_reclaim(r->host);
+	trust_drop(r->host, r->session, r->released);
 	r->rc = trust_request(r);
 	worker_post(r->worker, &r->cmd, answer_here);
 }
 
+struct trust_release {
+	struct cmd cmd;
+	struct chain_host *host;
+	const struct host_session *session;
+	uint32_t index;
+};
+
+static void release_here(struct worker *worker, struct cmd *cmd)
+{
+	struct trust_release *r = phx_container_of(cmd, struct trust_release, cmd);
+
+	(void)worker;
+	trust_drop(r->host, r->session, r->index);
+	free(r);
+}
+
 // ---- worker ----
+
+void chain_trust_release(const struct chain_trust_request *request)
+{
+	const struct policyhost_config *config = &request->host->config;
+	struct trust_release *r = malloc(sizeof(*r));
+
+	if (r == NULL)
+		return; // kept as long as the session
+	*r = (struct trust_release){
+		.host = request->host, .session = request->session, .index = request->bound};
+	config->post(config->post_arg, &r->cmd, release_here);
+}
 
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *r)
 {

@@ -364,6 +364,58 @@ static void parts_of_two_sizes_are_not_believed(void **state)
 	rig_destroy(rig);
 }
 
+static const struct t_service services[] = {
+	{"t.Svc", {{"Echo", RIG_REQ, RIG_REP, 0}}},
+	{NULL, {{NULL, 0, 0, 0}}},
+};
+
+// The server comes back with another schema, again and again: what nobody uses any more is let go.
+static void schemas_that_come_and_go_leave_room(void **state)
+{
+	struct t_message server[T_MESSAGES + 1];
+	struct rig *rig = strange(rig_messages);
+	struct path *path = path_of(rig);
+	char name[32];
+
+	(void)state;
+	expect_acl_works(rig);
+	memset(server, 0, sizeof(server));
+	server[RIG_REQ] = REQUEST;
+	server[RIG_REP] = REPLY;
+	server[2] = (struct t_message){.name = name, .fields = {{"x", 1, PHX_KIND_BOOL, 0, 0, 0}}};
+	for (unsigned i = 0; i < 300; i++) {
+		struct rig_call call = {.name = "good"};
+		struct rig_done *d;
+		enum phx_reason reason;
+		struct iovec iov;
+		size_t size;
+
+		(void)snprintf(name, sizeof(name), "t.Other%u", i);
+		iov.iov_base = t_table(server, services, &size);
+		iov.iov_len = size;
+		rig->links[1]->backlog_count = 1000; // the honest answer
+		path->bindings[0].hash.lo++;
+		schema_fetch_announced(fetch_of(rig), path);
+		d = rig_done(rig, rig_submit(rig, &call));
+		rig_settle(rig);
+		assert_int_equal(client_frame(path->link,
+					 &(struct phx_frame){.type = PHX_FRAME_SCHEMA,
+						 .epoch = path->epoch,
+						 .channel = path->id,
+						 .limit = (uint32_t)size,
+						 .payload_len = (uint32_t)size},
+					 &iov, 1, &reason),
+			0);
+		rig_settle(rig);
+		rig_pass(rig, MS);
+		free(iov.iov_base);
+		rig->links[1]->backlog_count = 0;
+		if (d->code != PHX_OK)
+			fail_msg("schema %u: %s", i, d->text);
+	}
+	rig_destroy(rig);
+}
+
 static void question_for_no_service_ends_the_link(void **state)
 {
 	struct rig *rig = strange(rig_messages);
@@ -404,6 +456,7 @@ int main(void)
 		T(fetch_ends_at_every_step),
 		T(answers_that_make_no_sense_are_not_believed),
 		T(parts_of_two_sizes_are_not_believed),
+		T(schemas_that_come_and_go_leave_room),
 		T(question_for_no_service_ends_the_link),
 	};
 

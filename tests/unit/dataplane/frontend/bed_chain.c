@@ -42,6 +42,11 @@ const struct phx_inspect *chain_inspect(const struct chain *chain, const struct 
 	return NULL;
 }
 
+void chain_trust_release(const struct chain_trust_request *request)
+{
+	(void)request;
+}
+
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request)
 {
 	(void)chain;

@@ -101,6 +101,8 @@ static int session_join(struct session *session, struct worker *worker)
 	}
 	if (rc == 0)
 		rc = worker_source_add(worker, &session->source);
+	if (rc == 0)
+		channels_freeze(session, false); // what waits may have to end here
 	return rc;
 }
 

@@ -64,6 +64,10 @@ int channel_join(struct channel *channel, struct worker *worker)
 	channel->worker = worker;
 	channel->home = peer;
 	channel->frozen = false;
+	// On its way it missed what all workers were told meanwhile.
+	channel->stopped &= (uint8_t)~CHANNEL_STOPPED_HOST;
+	if (link_table(worker)->stopped)
+		channel->stopped |= CHANNEL_STOPPED_HOST;
 	if (peer == NULL)
 		return -ENOMEM;
 	phx_list_add_tail(&peer->channels, &channel->node);

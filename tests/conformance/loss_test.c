@@ -219,6 +219,26 @@ static void large_message_is_lost_with_its_link_at_every_step(void **state)
 	}
 }
 
+// Between two workers a channel is in nobody's list, and the order to all of them misses it.
+static void channel_on_the_move_heeds_what_the_host_was_told(void **state)
+{
+	struct rig *rig = *state;
+	struct channel *channel = rig->client.session->channels[0];
+
+	warm(rig);
+	for (int stop = 1; stop >= 0; stop--) {
+		const struct rig_done *d;
+
+		channel_freeze(channel, true);
+		channel_leave(channel);
+		link_stop_channels(rig->worker, stop);
+		assert_int_equal(channel_join(channel, rig->worker), 0);
+		d = rig_echo(rig, "after", 0);
+		assert_int_equal(d->completions, 1);
+		assert_int_equal(d->code, stop ? PHX_UNAVAILABLE : PHX_OK);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -233,6 +253,7 @@ int main(void)
 		T(fail_fast_ends_in_back_off_with_the_cause),
 		T(wait_for_ready_waits_in_back_off),
 		T(wait_for_ready_ends_at_its_deadline),
+		T(channel_on_the_move_heeds_what_the_host_was_told),
 		T(large_message_is_lost_with_its_link_at_every_step),
 	};
 

@@ -9,9 +9,8 @@
 #include <sys/random.h>
 
 #define LINK_PINGS_MISSED_MAX 3
-// What may wait for the small lane, bytes. At a client end that is what applications of this host
-// do, all at once when one of them ends or the link comes back; at a server end a peer that does
-// not read decides, which gets room for what it has subscribed to and a little more.
+// Bytes that may wait for the small lane: at a client end what applications here do at once; at a
+// server end, where a peer may not read, a little more than it has subscribed to.
 #define BACKLOG_BYTES_CLIENT (UINT64_C(64) << 20)
 #define BACKLOG_BYTES_SERVER (UINT64_C(1) << 20)
 
@@ -141,10 +140,11 @@ void link_services_changed(struct worker *worker)
 // Both ends of a local link are ours, nothing would bring it back, and it never stands for long.
 static bool backlog_is_full(const struct link *link)
 {
-	uint64_t most = link->client ? BACKLOG_BYTES_CLIENT
-				     : BACKLOG_BYTES_SERVER + link->subscription_bytes;
-
-	return !link->local && link->backlog_bytes >= most;
+	if (link->local)
+		return false;
+	return link->backlog_bytes >=
+	       (link->client ? BACKLOG_BYTES_CLIENT
+			     : BACKLOG_BYTES_SERVER + link->subscription_bytes);
 }
 
 static void backlog_add(

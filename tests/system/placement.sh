@@ -197,6 +197,7 @@ join s3
 expect_at s3 0 spread false # its like is on worker 2
 rule app nailed worker 2
 join w2
+join w3 # so that worker 0 is the emptier one
 expect_at w2 2 shared true
 rule app alone placement dedicated
 join d2

@@ -110,6 +110,6 @@ int phx_session_mapped(
 	struct phx_session *s, uint32_t object, uint32_t index, struct phx_status *out_status);
 
 // A block of the send heap, asking the dataplane for more when there is none. `control` must
-// not be held. -ENOMEM: quota; -ENOTCONN; -ETIMEDOUT.
+// not be held. Without a dataplane the library makes some. -ENOMEM: quota.
 int phx_session_heap_alloc(struct phx_session *s, uint64_t size, uint32_t *out_off);
 void phx_session_heap_free(struct phx_session *s, uint32_t off);

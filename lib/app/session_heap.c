@@ -24,7 +24,7 @@ PHX_COLD static int heap_grow(struct phx_session *s, uint64_t size)
 
 	rc = phx_session_request(s, &request, &answer, NULL);
 	if (rc)
-		return rc == -ENOTCONN || rc == -ETIMEDOUT ? rc : -ENOMEM;
+		return -ENOMEM;
 	region = ((const struct phx_attach_region_rep *)(const void *)answer.h)->region;
 	rc = region.object == 0
 		     ? phx_space_map(&s->send, answer.fds[0], region.offset, region.size, &text)
@@ -33,7 +33,7 @@ PHX_COLD static int heap_grow(struct phx_session *s, uint64_t size)
 	if (rc == 0) {
 		rc = phx_session_mapped(s, 0, region.index, NULL);
 		if (rc)
-			return rc == -ENOTCONN || rc == -ETIMEDOUT ? rc : -ENOMEM;
+			return -ENOMEM;
 		phx_lock_take(&s->heap_lock);
 		rc = phx_heap_add_region(s->heap, region.offset, region.size);
 		phx_lock_give(&s->heap_lock);
@@ -81,7 +81,10 @@ int phx_session_heap_alloc(struct phx_session *s, uint64_t size, uint32_t *out_o
 	// Another thread may have grown the heap while this one waited for the lock.
 	rc = heap_try(s, size, out_off);
 	if (rc == -ENOMEM) {
-		rc = s->end.code == 0 ? heap_grow(s, size) : heap_grow_alone(s, size);
+		if (s->end.code == 0)
+			rc = heap_grow(s, size);
+		if (rc != 0 && s->end.code != 0) // perhaps only now
+			rc = heap_grow_alone(s, size);
 		if (rc == 0)
 			rc = heap_try(s, size, out_off);
 	}

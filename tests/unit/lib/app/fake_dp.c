@@ -244,6 +244,12 @@ static void fake_grow(struct fake_dp *dp, const struct phx_attach_heap_grow *req
 	uint32_t index;
 	int fd;
 
+	if (atomic_load(&dp->die_at_grow)) {
+		dp->refuse_code = PHX_UNAVAILABLE;
+		atomic_store(&dp->refusals, UINT32_MAX); // who looks for it again finds no rules
+		fake_dp_kill(dp);
+		return;
+	}
 	if (o->next_off + size > dp->send_quota) {
 		fake_refuse(dp, PHX_ATTACH_REFUSED, req->h.id, PHX_RESOURCE_EXHAUSTED,
 			PHX_REASON_NO_MEMORY, "quota");

@@ -72,6 +72,7 @@ struct fake_dp {
 	char target[256], group[256];
 	_Atomic bool refuse_bind, refuse_register;
 	_Atomic uint32_t hold_register; // 1: no answer to REGISTER until it is 0
+	_Atomic bool die_at_grow;	// HEAP_GROW is the last that it hears
 };
 
 // Start on a fresh run directory; asserts on failure.

@@ -85,6 +85,19 @@ static void send_heap_grows_to_the_quota(void **)
 	session_close(&s);
 }
 
+static void message_begun_while_the_dataplane_dies_goes_on(void **)
+{
+	struct session s = session_open_again(NULL);
+	struct phx_message *m;
+
+	atomic_store(&s.dp->die_at_grow, true);
+	m = note_new(s.ctx, 5, 4 << 20); // asserts that there is memory
+	assert_int_equal(0, atomic_load(&s.dp->grows));
+	assert_true(phx_context_ended(s.ctx, NULL));
+	phx_message_release(m);
+	session_close(&s);
+}
+
 static void message_alloc_is_zeroed_and_aligned(void **)
 {
 	struct session s = session_open(NULL);
@@ -322,6 +335,7 @@ int main(void)
 		cmocka_unit_test(recv_region_event_is_mapped),
 		cmocka_unit_test(completion_outside_regions_ends_the_session),
 		cmocka_unit_test(send_heap_grows_to_the_quota),
+		cmocka_unit_test(message_begun_while_the_dataplane_dies_goes_on),
 		cmocka_unit_test(message_alloc_is_zeroed_and_aligned),
 		cmocka_unit_test(message_root_knows_its_type),
 		cmocka_unit_test(queue_create_gives_an_independent_queue),

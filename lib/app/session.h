@@ -86,7 +86,8 @@ void phx_session_end_status(const struct phx_session *s, struct phx_status *out)
 // A request on app.sock; `control` is held unless the session is being built. As
 // phx_attach_client_request(), and: a refusal becomes a negative errno value (-EACCES denied,
 // -ENOMEM exhausted, -EINVAL, -ENOTSUP unimplemented, -EREMOTEIO other) with its reason in
-// *out_status (may be NULL). An end of the connection ends the session.
+// *out_status (may be NULL). An end of the connection ends the session, and so does no answer in
+// time (-ETIMEDOUT): what the dataplane has made of the request is unknown then.
 int phx_session_request(struct phx_session *s, const struct phx_attach_request *request,
 	struct phx_attach_answer *out_answer, struct phx_status *out_status);
 

@@ -12,8 +12,24 @@
 
 #define SCHEMA_PART 32768 // bytes of a table in one packet
 
+// What was asked for may have been done or may yet be: then a queue, a region or a registration is
+// there that nobody here knows of. A new session has none of that. The socket is closed at once, so
+// that a dataplane that wakes up hands no more requests to this one.
+static void request_unanswered(struct phx_session *s, struct phx_status *out_status)
+{
+	phx_status_fill(out_status, PHX_DEADLINE_EXCEEDED, PHX_ORIGIN_LIBRARY, PHX_EXECUTED_NO,
+		PHX_REASON_DEADLINE, "the dataplane does not answer");
+	phx_attach_client_close(&s->client);
+	phx_session_end(
+		s, PHX_UNAVAILABLE, PHX_REASON_DATAPLANE_GONE, "the dataplane did not answer");
+}
+
 static void request_failed(struct phx_session *s, int rc, struct phx_status *out_status)
 {
+	if (rc == -ETIMEDOUT && s->end.code == 0) {
+		request_unanswered(s, out_status);
+		return;
+	}
 	if (rc == -EPROTO)
 		phx_session_end(s, PHX_UNAVAILABLE, PHX_REASON_INTERNAL,
 			"dataplane sent an answer that is not of the protocol");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What happens to a session: regions, growth, further queues, descriptors, fork, death.
+#include "lib/app/context.h"
 #include "tests/unit/lib/app/app_test.h"
 
 #include <poll.h>
@@ -305,6 +306,32 @@ static void death_is_noticed_by_polling_alone(void **)
 	session_close(&s);
 }
 
+static void request_fn(void *, struct phx_request *)
+{
+}
+
+// Perhaps it was carried out, and what the dataplane then has is unknown here.
+static void request_without_an_answer_ends_the_session(void **)
+{
+	static const phx_handler_fn handlers[] = {request_fn, NULL};
+	struct session s = session_open(NULL);
+	struct phx_server *server;
+	struct phx_status status;
+
+	assert_int_equal(0, phx_server_create(s.ctx, NULL, &server));
+	s.ctx->session->patience_ns = 50 * PHX_NS_PER_MS;
+	atomic_store(&s.dp->hold_register, 1);
+	assert_int_equal(
+		-ETIMEDOUT, phx_server_add(server, "blue", &note_service, handlers, NULL, &status));
+	assert_int_equal(PHX_DEADLINE_EXCEEDED, status.code);
+	assert_true(phx_context_ended(s.ctx, &status));
+	assert_int_equal(PHX_REASON_DATAPLANE_GONE, status.reason);
+	atomic_store(&s.dp->hold_register, 0);
+	// The dataplane hears of it at once, although something of the session is held here.
+	fake_until(atomic_load(&s.dp->conn) == -1);
+	session_close(&s);
+}
+
 static void detach_event_tells_the_reason(void **)
 {
 	struct session s = session_open(NULL);
@@ -344,6 +371,7 @@ int main(void)
 		cmocka_unit_test(fork_child_gets_eperm_parent_goes_on),
 		cmocka_unit_test(death_ends_calls_with_what_is_known),
 		cmocka_unit_test(death_is_noticed_by_polling_alone),
+		cmocka_unit_test(request_without_an_answer_ends_the_session),
 		cmocka_unit_test(detach_event_tells_the_reason),
 	};
 

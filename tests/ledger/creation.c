@@ -2,7 +2,7 @@
 // Creates one of everything that an application can: two sessions, a queue, regions, a
 // registration, a channel and calls, and takes all down again. For deny.py, which makes the
 // dataplane fail in between.
-//   creation SERVER_RUNDIR CLIENT_RUNDIR TARGET
+//   creation SERVER_RUNDIR CLIENT_RUNDIR TARGET GROUP TIMEOUT_MS
 // Exit status: 0 all worked; 3 something was refused, and a reason was given; else a fault.
 #include <phoenix/phoenix.h>
 
@@ -15,8 +15,7 @@
 
 #include "ledger.phx.h"
 
-#define TIMEOUT_NS UINT64_C(1500000000)
-#define BIG	   (3 << 20) // regions grow for it
+#define BIG (3 << 20) // regions grow for it
 
 struct creation {
 	struct phx_context *server_context, *client_context;
@@ -27,6 +26,8 @@ struct creation {
 	bool serving;
 	int rc;
 };
+
+static uint64_t timeout_ns; // of each step
 
 // Refused: fine when the reason is there.
 static int refused(const char *what, int rc, const struct phx_status *status)
@@ -73,14 +74,14 @@ static int attach(const char *rundir, struct phx_context **out)
 	int rc;
 
 	o.rundir = rundir;
-	o.timeout_ns = TIMEOUT_NS;
+	o.timeout_ns = timeout_ns;
 	rc = phx_attach(&o, out, &status);
 	return rc == 0 ? 0 : refused("attach", rc, &status);
 }
 
 static int call(struct creation *c, const void *bytes, uint32_t size)
 {
-	const struct phx_call_options o = {.size = sizeof(o), .timeout_ns = TIMEOUT_NS};
+	const struct phx_call_options o = {.size = sizeof(o), .timeout_ns = timeout_ns};
 	struct phoenix_ledger_Entry *root;
 	struct phx_message *m, *reply;
 	struct phx_status status;
@@ -106,7 +107,7 @@ static int call(struct creation *c, const void *bytes, uint32_t size)
 	return rc;
 }
 
-static int server_side(struct creation *c, const char *rundir)
+static int server_side(struct creation *c, const char *rundir, const char *group)
 {
 	struct phx_status status = {.text = ""};
 	struct phx_queue *queue;
@@ -122,8 +123,8 @@ static int server_side(struct creation *c, const char *rundir)
 	}
 	rc = phx_server_create(c->server_context, queue, &c->server);
 	if (rc != 0)
-		return 4;
-	rc = phoenix_ledger_Ledger_register(c->server, "creation", &c->handlers, &status);
+		return rc == -ENOTCONN ? 3 : 4;
+	rc = phoenix_ledger_Ledger_register(c->server, group, &c->handlers, &status);
 	if (rc != 0)
 		return refused("register", rc, &status);
 	c->serving = pthread_create(&c->thread, NULL, serve, c) == 0;
@@ -153,12 +154,14 @@ int main(int argc, char **argv)
 	struct creation c = {.rc = 0};
 	int rc;
 
-	if (argc != 4) {
-		(void)fprintf(stderr, "usage: creation SERVER_RUNDIR CLIENT_RUNDIR TARGET\n");
+	if (argc != 6) {
+		(void)fprintf(stderr, "usage: creation SERVER_RUNDIR CLIENT_RUNDIR TARGET GROUP "
+				      "TIMEOUT_MS\n");
 		return 2;
 	}
+	timeout_ns = strtoul(argv[5], NULL, 10) * UINT64_C(1000000);
 	(void)alarm(20); // whatever hangs is a fault
-	rc = server_side(&c, argv[1]);
+	rc = server_side(&c, argv[1], argv[4]);
 	if (rc == 0)
 		rc = client_side(&c, argv[2], argv[3]);
 	phx_channel_close(c.channel);

@@ -51,6 +51,7 @@ class Deny:
     """The file that the shim reads, see fault_deny.h."""
 
     HIT, LOG, ENTRY, ENTRIES = 56, 88, 16, 65536
+    FAIL, KILL, STOP = 0, 1, 2
 
     def __init__(self, path):
         size = self.LOG + self.ENTRY * self.ENTRIES
@@ -62,8 +63,8 @@ class Deny:
     def _get(self, at):
         return struct.unpack_from("I", self.map, at)[0]
 
-    def arm(self, k, function=""):
-        struct.pack_into("IIIII", self.map, 4, 0, k, 0, 0, 1)
+    def arm(self, k, function="", action=FAIL):
+        struct.pack_into("IIIII", self.map, 4, action, k, 0, 0, 1)
         self.map[24:56] = function.encode().ljust(32, b"\0")
         self.map[self.HIT:self.LOG] = bytes(32)
         struct.pack_into("I", self.map, 0, 1)
@@ -99,9 +100,15 @@ class Dataplane:
             self.process = subprocess.Popen(
                 [os.path.join(build, "dataplane/phoenix-dataplane"), "--rundir", run],
                 env=dict(os.environ, **(env or {})), stdout=log, stderr=log)
-        until("a dataplane does not serve", lambda: os.path.exists(run + "/dataplane.sock"))
+        until("a dataplane does not serve", lambda: self.push(rules))
+
+    def push(self, rules):
+        """The socket may be there from one that was killed."""
+        if not os.path.exists(self.run + "/dataplane.sock"):
+            return False
         answer = self.call("rules.push", {"document": rules})
-        assert answer is not None and "result" in answer, answer
+        assert answer is None or "result" in answer, answer
+        return answer is not None
 
     def log(self):
         with open(self.log_path) as f:
@@ -185,7 +192,8 @@ class Bed:
     def create(self, server, client, target):
         """True: all worked; False: refused with a reason."""
         done = subprocess.run([os.path.join(self.build, "tests/ledger/creation"), server.run,
-                               client.run, target + "creation"], capture_output=True, text=True)
+                               client.run, target + "creation", "creation", "1500"],
+                              capture_output=True, text=True)
         assert done.returncode in (0, 3), f"{done.returncode}: {done.stdout}{done.stderr}"
         return done.returncode == 0
 
@@ -302,6 +310,8 @@ def main():
     except BaseException:
         for p in (bed.a, bed.b, bed.to_a, bed.to_b):
             p.process.kill()
+            p.process.wait()
+        shutil.rmtree(bed.top)
         raise
     bed.stop()
 

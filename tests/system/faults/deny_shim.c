@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Preloaded into a program: when armed, its k-th allocation or system call of those that create
-// something fails, or is the last thing it does. Steered through the file of fault_deny.h.
+// something fails, is the last thing it does, or is where it stops. Steered through the file of
+// fault_deny.h.
 #include "tests/system/faults/fault_deny.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -76,8 +78,19 @@ static bool denied(const char *function, int error)
 		for (;;)
 			(void)SYS(SYS_ppoll, NULL, 0, NULL, NULL, 0);
 	}
+	if (atomic_load(&deny->action) == DENY_STOP) {
+		(void)SYS(SYS_kill, getpid(), SIGSTOP);
+		return false;
+	}
 	errno = error;
 	return true;
+}
+
+// Data that moves: a place to die at, but what its failure means is the chaos proxy's to show.
+static void passes(const char *function)
+{
+	if (deny != NULL && atomic_load(&deny->action) != DENY_FAIL)
+		(void)denied(function, 0);
 }
 
 // jansson 2.14 goes on in its lexer when the buffer of the token, which doubles, cannot grow, and
@@ -144,8 +157,6 @@ CALL(fchmod, SYS_fchmod, EPERM, (int fd, mode_t mode), fd, mode)
 CALL(mlock, SYS_mlock, ENOMEM, (const void *at, size_t size), at, size)
 CALL(madvise, SYS_madvise, ENOMEM, (void *at, size_t size, int advice), at, size, advice)
 CALL(epoll_create1, SYS_epoll_create1, EMFILE, (int flags), flags)
-CALL(epoll_ctl, SYS_epoll_ctl, ENOSPC, (int fd, int what, int other, void *event), fd, what, other,
-	event)
 CALL(eventfd, SYS_eventfd2, EMFILE, (unsigned value, int flags), value, flags)
 CALL(timerfd_create, SYS_timerfd_create, EMFILE, (int clock, int flags), clock, flags)
 CALL(socket, SYS_socket, EMFILE, (int domain, int type, int protocol), domain, type, protocol)
@@ -157,11 +168,24 @@ CALL(connect, SYS_connect, EADDRNOTAVAIL, (int fd, const void *address, unsigned
 	len)
 CALL(accept4, SYS_accept4, EMFILE, (int fd, void *address, unsigned *len, int flags), fd, address,
 	len, flags)
+CALL(dup, SYS_dup, EMFILE, (int fd), fd)
 CALL(setsockopt, SYS_setsockopt, ENOBUFS,
 	(int fd, int level, int option, const void *value, unsigned len), fd, level, option, value,
 	len)
 CALL(getsockopt, SYS_getsockopt, ENOBUFS,
 	(int fd, int level, int option, void *value, unsigned *len), fd, level, option, value, len)
+
+EXPORT int epoll_ctl(int fd, int what, int other, void *event);
+
+// Changing and taking out need no memory and cannot fail.
+EXPORT int epoll_ctl(int fd, int what, int other, void *event)
+{
+	enum { ADD = 1 };
+
+	if (what == ADD && denied("epoll_ctl", ENOSPC))
+		return -1;
+	return (int)SYS(SYS_epoll_ctl, fd, what, other, event);
+}
 
 EXPORT ssize_t sendmsg(int fd, const void *m, int flags);
 EXPORT ssize_t recvmsg(int fd, void *m, int flags);
@@ -174,6 +198,21 @@ EXPORT ssize_t sendmsg(int fd, const void *m, int flags)
 EXPORT ssize_t recvmsg(int fd, void *m, int flags)
 {
 	return denied("recvmsg", ENOMEM) ? -1 : SYS(SYS_recvmsg, fd, m, flags);
+}
+
+EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags);
+EXPORT ssize_t recv(int fd, void *bytes, size_t size, int flags);
+
+EXPORT ssize_t send(int fd, const void *bytes, size_t len, int flags)
+{
+	passes("send");
+	return SYS(SYS_sendto, fd, bytes, len, flags, NULL, 0);
+}
+
+EXPORT ssize_t recv(int fd, void *bytes, size_t size, int flags)
+{
+	passes("recv");
+	return SYS(SYS_recvfrom, fd, bytes, size, flags, NULL, NULL);
 }
 
 EXPORT int fcntl64(int fd, int what, ...)
@@ -197,6 +236,16 @@ EXPORT int open64(const char *path, int flags, ...)
 		mode = va_arg(args, mode_t);
 	va_end(args);
 	return denied("open", EMFILE) ? -1 : (int)SYS(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+EXPORT int pthread_create(
+	pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (real == NULL)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return denied("pthread_create", EAGAIN) ? EAGAIN : real(thread, attr, start, arg);
 }
 
 // pidfd_open, futex.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What deny_shim.c, preloaded into a program, and the test that started it share: a file, mapped by
-// both, named by PHX_DENY_FILE. The layout is known to deny.py and deny.sh too.
+// both, named by PHX_DENY_FILE. The layout is known to deny.py and faults_kill.sh too.
 #pragma once
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum deny_action { DENY_FAIL = 0, DENY_KILL = 1 };
+// DENY_STOP: SIGSTOP, and the call goes on when somebody lets the process. Calls that move data
+// (send, recv) fail never; to kill and stop they count.
+enum deny_action { DENY_FAIL = 0, DENY_KILL = 1, DENY_STOP = 2 };
 
 #define DENY_LOG 65536
 

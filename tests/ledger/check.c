@@ -18,8 +18,9 @@ struct verdict {
 	struct book *book;
 	uint64_t accepted, ended, executed, refused, abandoned, faults;
 	uint64_t codes[PHX_CODE_COUNT];
-	uint64_t no, maybe, yes; // of those that are not OK
-	uint64_t slowest_ns;	 // of OK
+	uint64_t no, maybe, yes;			    // of those that are not OK
+	uint64_t endings[PHX_CODE_COUNT][PHX_REASON_COUNT]; // of those too
+	uint64_t slowest_ns;				    // of OK
 	uint32_t killed;
 };
 
@@ -56,6 +57,8 @@ static void check_ended(struct verdict *v, uint32_t id, const struct book_row *r
 			v->slowest_ns = row->end_ns - row->begin_ns;
 		return;
 	}
+	if (row->code < PHX_CODE_COUNT && row->reason < PHX_REASON_COUNT)
+		v->endings[row->code][row->reason]++;
 	v->no += row->executed == PHX_EXECUTED_NO;
 	v->maybe += row->executed == PHX_EXECUTED_MAYBE;
 	v->yes += row->executed == PHX_EXECUTED_YES;
@@ -95,11 +98,30 @@ static void check_row(struct verdict *v, uint32_t id)
 	}
 }
 
+// How calls ended that are not OK: {"UNAVAILABLE LINK_DOWN": 3, ...}
+static void print_endings(const struct verdict *v)
+{
+	const char *separator = "";
+
+	(void)printf("{\"endings\": {");
+	for (uint32_t c = PHX_OK + 1; c < PHX_CODE_COUNT; c++) {
+		for (uint32_t r = 0; r < PHX_REASON_COUNT; r++) {
+			if (v->endings[c][r] == 0)
+				continue;
+			(void)printf("%s\"%s %s\": %" PRIu64, separator, phx_code_name(c),
+				phx_reason_name(r), v->endings[c][r]);
+			separator = ", ";
+		}
+	}
+	(void)printf("}, ");
+}
+
 int ledger_check(const struct ledger_options *options)
 {
-	struct verdict v = {.book = book_open(options->book)};
+	static struct verdict v;
 	uint32_t count;
 
+	v.book = book_open(options->book);
 	if (v.book == NULL)
 		return 1;
 	count = atomic_load(&v.book->next);
@@ -118,7 +140,8 @@ int ledger_check(const struct ledger_options *options)
 			v.codes[PHX_OK], options->at_least);
 		v.faults++;
 	}
-	(void)printf("{\"accepted\": %" PRIu64 ", \"ok\": %" PRIu64 ", \"ended\": %" PRIu64
+	print_endings(&v);
+	(void)printf("\"accepted\": %" PRIu64 ", \"ok\": %" PRIu64 ", \"ended\": %" PRIu64
 		     ", \"executed\": %" PRIu64 ", \"not_accepted\": %" PRIu64
 		     ", \"abandoned\": %" PRIu64 ", \"no\": %" PRIu64 ", \"maybe\": %" PRIu64
 		     ", \"yes\": %" PRIu64 ", \"sessions\": %" PRIu64 ", \"slowest_ms\": %" PRIu64

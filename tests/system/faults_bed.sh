@@ -102,6 +102,6 @@ judge() {
 	fi
 	line=$("$ledger" check "$book" --killed "$killed" --at-least 100 2>"$scratch/check.log") ||
 		fail "$row_name: the book is not clean: $line"
-	echo "$row_name: $(jq -r '"\(.accepted) calls, \(.ok) ok, \(.maybe) maybe, \(.no) no, \(.abandoned) of killed clients"' <<<"$line")"
+	echo "$row_name: $(jq -r '"\(.accepted) calls, \(.ok) ok, \(.maybe) maybe, \(.no) no, \(.abandoned) of killed clients, \(.endings)"' <<<"$line")"
 	rm -f "$book"
 }

@@ -27,7 +27,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import deny  # noqa: E402
 
-SECONDS = 1e9 if os.environ.get("PHX_FAULTS_LONG") else 7  # for each scenario
+SECONDS = 1e9 if os.environ.get("PHX_FAULTS_LONG") else 5  # for each scenario
 FREE_S = 2  # until all of an application that died is given back
 KILLED = -9
 

@@ -180,8 +180,11 @@ static enum daemon_exit exit_code(int rc)
 	case -EINVAL:
 	case -ENOENT:
 	case -EACCES:
-	case -ENOTSOCK:
 		return DAEMON_EXIT_USAGE;
+	case -EBUSY: // another program, or what is no socket, stands where ours would be
+	case -EEXIST:
+	case -ENOTSOCK:
+		return DAEMON_EXIT_EXISTS;
 	case -ENOMEM:
 	case -ENOSPC:
 	case -EMFILE:

@@ -85,7 +85,8 @@ static int rundir_failed(const char *path, int rc)
 		phx_log_err("main", "%s: another dataplane runs there", path);
 		return DAEMON_EXIT_EXISTS;
 	}
-	phx_log_err("main", "%s: run directory: %s", path, strerrorname_np(-rc));
+	phx_log_err("main", "%s: run directory, or dataplane.lock in it: %s", path,
+		strerrorname_np(-rc));
 	return rc == -ENOSPC || rc == -EMFILE || rc == -ENOMEM ? DAEMON_EXIT_RESOURCES
 							       : DAEMON_EXIT_USAGE;
 }
@@ -116,9 +117,11 @@ static int run(const struct options *options, const struct rundir *dir, char *pr
 		(void)setenv("RUNTIME_DIRECTORY", dir->path, 1); // without memory EAL uses another
 	rc = rte_eal_init(eal.argc, eal.argv);
 	if (rc < 0) {
-		phx_log_err("main", "EAL does not start: %s", rte_strerror(rte_errno));
+		int error = rte_errno;
+
+		phx_log_err("main", "EAL does not start: %s", rte_strerror(error));
 		remove_eal_directory(!options->eal_given);
-		return DAEMON_EXIT_USAGE;
+		return error == ENOMEM ? DAEMON_EXIT_RESOURCES : DAEMON_EXIT_USAGE;
 	}
 	rc = options->check ? DAEMON_EXIT_OK : daemon_run(options, dir);
 	if (rte_eal_cleanup() != 0)

@@ -98,6 +98,8 @@ static int call_submit(struct phx_queue *q, const struct phx_call_spec *spec,
 		phx_call_wait_leave(q, call);
 	}
 	phx_call_enter(q, call);
+	call->timeout_ns = spec->timeout_ns;
+	call->give_up_ns = 0;
 	e->call = (uint32_t)call->tag;
 	e->handle = call->tag;
 	phx_queue_sub_message(q, e, m, inl_len);

@@ -14,7 +14,6 @@
 
 #define SYNC_SLICE_NS (100 * PHX_NS_PER_MS)
 #define SYNC_RETRY_NS (1 * PHX_NS_PER_MS) // sleep while there is no room
-#define SYNC_GRACE_NS PHX_NS_PER_S	  // the dataplane ends calls; if it does not, we do
 
 enum sync_state {
 	SYNC_WAITING,
@@ -109,7 +108,8 @@ static bool sync_abandon(struct phx_queue *q, struct phx_call *call, struct phx_
 	phx_lock_take(&q->lock);
 	if (call->busy && call->arg == s) {
 		call->fn = NULL;
-		(void)phx_call_wait_cancel(q, call); // when it is still here
+		if (!phx_call_wait_cancel(q, call)) // when it is still here
+			phx_queue_cancel(q, call);
 		abandoned = true;
 	}
 	phx_lock_give(&q->lock);
@@ -219,7 +219,7 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 	q = ch->context->default_queue;
 	if (options != NULL && options->timeout_ns != 0 &&
 		!__builtin_add_overflow(phx_clock_ns(), options->timeout_ns, &deadline_ns) &&
-		deadline_ns > UINT64_MAX - SYNC_GRACE_NS)
+		deadline_ns > UINT64_MAX - PHX_CALL_GRACE_NS)
 		deadline_ns = UINT64_MAX;
 	rc = sync_bind(ch, service, &status);
 	if (rc == 0 || rc == -ENOTCONN)
@@ -233,7 +233,7 @@ int phx_call(struct phx_channel *ch, const struct phx_service *service, uint32_t
 		phx_message_release(request);
 	} else {
 		if (deadline_ns != UINT64_MAX)
-			deadline_ns += SYNC_GRACE_NS;
+			deadline_ns += PHX_CALL_GRACE_NS;
 		sync_wait(q, call, deadline_ns, &s);
 		rc = status.code == PHX_OK ? 0 : -EREMOTEIO;
 	}

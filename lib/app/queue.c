@@ -90,6 +90,7 @@ int phx_queue_init(
 	q->fd = -1;
 	q->bell_fd = -1;
 	q->timer_fd = -1;
+	q->timer_at = UINT64_MAX;
 	q->backlog_tail = &q->backlog;
 	q->waiting_until = UINT64_MAX;
 	q->replies_tail = &q->replies;

@@ -13,6 +13,8 @@
 #include "lib/shm/layout.h"
 #include "lib/shm/ring.h"
 
+#define PHX_CALL_GRACE_NS UINT64_C(1000000000) // the dataplane ends calls; if it does not, we do
+
 // A call that was started. The handle applications see; recycled after its callback.
 struct phx_call {
 	struct phx_queue *queue; // [const]
@@ -27,6 +29,8 @@ struct phx_call {
 	const struct phx_type *output; // NULL: waits for a connection, there is no reply
 	struct phx_message *request;   // NULL: was copied inline
 	struct phx_call_wait *wait;    // it waits for a session, NULL: it does not
+	uint64_t timeout_ns;	       // PHX_TIMEOUT_NONE
+	uint64_t give_up_ns;	       // phx_clock_ns time, 0: nobody has looked yet
 };
 
 struct phx_call_slot {
@@ -93,10 +97,10 @@ struct phx_queue {
 	const struct phx_shm_u32 *_Atomic bell_word; // futex: what the dataplane rang last
 	uint32_t waiters;			     // threads asleep in phx_wait()
 	bool fd_armed;
-	int fd;	     // for event loops: an epoll of the two below, -1 = not made
-	int bell_fd; // the dataplane's bell, -1 = none in this session
-	bool timer_set;
-	int timer_fd; // work that comes from nobody: calls that wait, a new session
+	int fd;		   // for event loops: an epoll of the two below, -1 = not made
+	int bell_fd;	   // the dataplane's bell, -1 = none in this session
+	uint64_t timer_at; // when timer_fd is set to, UINT64_MAX: it is not
+	int timer_fd;	   // work that comes from nobody: calls that wait, a new session
 
 	// calls
 	struct phx_call_slot *slots;
@@ -138,6 +142,10 @@ struct phx_queue {
 	uint64_t waiting_until; // first deadline, UINT64_MAX: none
 	uint64_t waiting_retry; // no try before
 	uint32_t empty_polls;
+
+	// calls that the dataplane should have ended, see call_overdue.c
+	bool overdue;	       // there are some
+	uint64_t overdue_look; // no look for them before
 
 	// phx_call(): one of the threads waits for all
 	struct phx_sync *syncs;
@@ -298,6 +306,15 @@ bool phx_call_wait_is_cancelled(const struct phx_call *call);
 void phx_call_wait_close(struct phx_queue *q, const struct phx_channel *ch);
 // Submit or end calls that waited for a session. No lock held. How many have ended.
 int phx_call_wait_poll(struct phx_queue *q);
+
+// ---- call_overdue.c ----
+
+// When to look for overdue calls (phx_clock_ns time), UINT64_MAX: never.
+uint64_t phx_call_overdue_next(const struct phx_queue *q) PHX_REQUIRES(q->lock);
+// Look for them, when it is time: `overdue` tells phx_poll().
+void phx_call_overdue_look(struct phx_queue *q, uint64_t now) PHX_REQUIRES(q->lock);
+// End them. No lock held. How many.
+int phx_call_overdue_poll(struct phx_queue *q);
 
 // ---- queue_fd.c ----
 

@@ -53,7 +53,7 @@ static void fd_set_timer(struct phx_queue *q, uint64_t at_ns) PHX_REQUIRES(q->lo
 	}
 	// Setting takes what it has counted out; it cannot fail for a valid time.
 	(void)timerfd_settime(q->timer_fd, TFD_TIMER_ABSTIME, &it, NULL);
-	q->timer_set = at_ns != UINT64_MAX;
+	q->timer_at = at_ns;
 }
 
 void phx_queue_wake_fd(struct phx_queue *q)
@@ -129,14 +129,17 @@ static bool fd_drain(int fd)
 // True: there is work, or the session has ended just now.
 static bool fd_arm(struct phx_queue *q) PHX_REQUIRES(q->lock)
 {
-	uint64_t next = phx_call_wait_next(q);
+	uint64_t now = phx_clock_ns(), next;
 	bool work;
+
+	phx_call_overdue_look(q, now);
+	next = phx_min(phx_call_wait_next(q), phx_call_overdue_next(q));
 
 	if (q->bell_fd >= 0 && !fd_drain(q->bell_fd)) {
 		(void)phx_queue_watch(q, -1); // it would be readable for ever
 		return true;
 	}
-	if (q->timer_set || next != UINT64_MAX)
+	if (q->timer_at != next || next <= now)
 		fd_set_timer(q, next);
 	phx_bell_disarm(&q->sleeper);
 	phx_bell_arm(&q->sleeper);

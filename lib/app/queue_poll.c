@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct phx_comp_entry) == PHX_SLOT_SIZE, "first slot of an
 bool phx_queue_has_work(const struct phx_queue *q, int comp)
 {
 	return comp != 0 || (q->parked != NULL && q->registering == 0) || q->backlog != NULL ||
-	       (phx_context_gone(q->context) && !q->ended) || phx_call_wait_due(q);
+	       (phx_context_gone(q->context) && !q->ended) || q->overdue || phx_call_wait_due(q);
 }
 
 static struct phx_message *poll_message(struct phx_queue *q) PHX_REQUIRES(q->lock)
@@ -400,11 +400,23 @@ PHX_COLD static void poll_broken(struct phx_queue *q)
 	phx_lock_give(&ctx->control);
 }
 
-// What an empty poll does: rarely, look whether the dataplane is still there.
-static void poll_empty(struct phx_queue *q) PHX_REQUIRES(q->lock)
+// What an empty poll does: rarely, look whether the dataplane is still there and awake. True: look
+// at the socket.
+static bool poll_empty(struct phx_queue *q) PHX_REQUIRES(q->lock)
 {
 	phx_queue_flush_soon(q);
-	q->empty_polls++;
+	if (phx_likely(++q->empty_polls % POLL_SERVICE_EMPTY != 0))
+		return false;
+	phx_call_overdue_look(q, phx_clock_ns());
+	return true;
+}
+
+// Calls that end without the dataplane. How many.
+PHX_COLD static int poll_alone(struct phx_queue *q)
+{
+	int ended = phx_call_wait_poll(q);
+
+	return ended != 0 ? ended : phx_call_overdue_poll(q);
 }
 
 int phx_poll(struct phx_queue *q, unsigned max)
@@ -422,18 +434,16 @@ int phx_poll(struct phx_queue *q, unsigned max)
 	b.service = false;
 	b.now = 0;
 	phx_lock_take(&q->lock);
-	if (phx_unlikely(q->waiting != NULL)) {
+	if (phx_unlikely(q->waiting != NULL || q->overdue)) {
 		phx_lock_give(&q->lock);
-		ended = phx_call_wait_poll(q);
+		ended = poll_alone(q);
 		if (ended != 0)
 			return ended;
 		phx_lock_take(&q->lock);
 	}
 	rc = poll_take(q, &b, max);
-	if (b.count == 0) {
-		poll_empty(q);
-		look = q->empty_polls % POLL_SERVICE_EMPTY == 0;
-	}
+	if (b.count == 0)
+		look = poll_empty(q);
 	phx_lock_give(&q->lock);
 	if (phx_unlikely(rc == -EPROTO))
 		poll_broken(q);

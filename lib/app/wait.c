@@ -204,8 +204,12 @@ static int wait_sleep_until(struct phx_queue *q, uint64_t deadline_ns, uint32_t 
 		rc = wait_sleep(q, deadline_ns - now, &timeout);
 		if (rc != 0)
 			return rc;
-		if (timeout)
+		if (timeout) {
 			phx_context_service(q->context);
+			phx_lock_take(&q->lock);
+			phx_call_overdue_look(q, phx_clock_ns());
+			phx_lock_give(&q->lock);
+		}
 	}
 }
 

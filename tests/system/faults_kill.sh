@@ -39,6 +39,17 @@ begin() { # ROW
 	progress $((50 + RANDOM % 400))
 }
 signal() { kill -s "$1" "${pid[$2]}"; }
+# stop_long DATAPLANE OTHER: until the other has given the link up, and its applications are told
+stop_long() {
+	local before
+	idle_of() { grep -c 'lost: W_IDLE' "$scratch/$1.log" || true; }
+	given_up() { [ "$(idle_of "$1")" -gt "$2" ]; }
+	before=$(idle_of "$2")
+	signal STOP "$1"
+	wait_for 15 given_up "$2" "$before"
+	clock 100
+	signal CONT "$1"
+}
 
 start_a
 start_cp
@@ -106,18 +117,14 @@ for ((round = 0; round < rounds; round++)); do
 
 	begin 'stop remote dataplane'
 	innocents_leave b
-	signal STOP dpb
-	clock 400
-	signal CONT dpb
+	stop_long dpb dpa
 	innocents_at b
 	progress 300
 	judge 0
 
 	begin 'stop local dataplane'
 	innocents_leave a
-	signal STOP dpa
-	clock 400
-	signal CONT dpa
+	stop_long dpa dpb
 	innocents_at a
 	progress 300
 	judge 0

@@ -87,6 +87,13 @@ for ((round = 0; round < rounds; round++)); do
 		well
 	done
 
+	for direction in up down; do
+		begin "a hole in the stream $direction"
+		order lose "$direction"
+		clock 40
+		well
+	done
+
 	begin 'half open'
 	before=$(lost W_IDLE)
 	order lose both

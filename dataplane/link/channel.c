@@ -112,7 +112,8 @@ static PHX_COLD void failure_service(const struct channel *channel, const struct
 			"service %s is offered by several groups (%s): name one in the target",
 			name, b->groups != NULL ? b->groups : "not listed");
 		failure_set(out, PHX_FAILED_PRECONDITION, PHX_REASON_AMBIGUOUS_GROUP);
-	} else if (a->down) {
+	} else if (a->down || (a->unknown && b->known)) {
+		// Unknown to a peer that has started again: its servers come back one by one.
 		(void)snprintf(out->text, sizeof(out->text),
 			"service %s%s%s is known, but no instance is up", name,
 			any ? "" : " of group ", group);

@@ -124,6 +124,7 @@ struct channel_binding {
 	const struct phx_schema *schema;
 	uint32_t service;
 	uint32_t method_count;
+	bool known;	   // a peer has announced it once
 	uint64_t *methods; // malloc: service_method_id(), little-endian, for SUBSCRIBE
 	struct phx_hash128 hash;
 	struct schema_fetch *fetch;   // owned

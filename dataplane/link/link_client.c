@@ -153,7 +153,7 @@ static void groups_keep(
 
 static void on_service(struct path *path, const struct phx_frame *f, const struct iovec *iov, int n)
 {
-	const struct channel_binding *own;
+	struct channel_binding *own;
 	struct path_binding *b;
 
 	if (f->service >= path->channel->binding_count)
@@ -162,6 +162,7 @@ static void on_service(struct path *path, const struct phx_frame *f, const struc
 	b = &path->bindings[f->service];
 	if (f->type == PHX_FRAME_SERVICE_UP) {
 		b->state = SERVICE_UP;
+		own->known = true;
 		b->service = (uint32_t)f->arg;
 		b->hash = hash_announced(iov, n, f);
 		b->image = b->hash.lo == own->hash.lo && b->hash.hi == own->hash.hi;

@@ -8,7 +8,8 @@
 #   progress N       until N more calls of $book are OK
 #   clock N          the same of the innocents, who are the clock while the victims stand still
 #   row NAME         a new book
-#   judge KILLED     ends the victims and checks their book and the innocents
+#   judge KILLED     ends the victims and checks their book and the innocents; how calls ended that
+#                    are not OK is in $endings
 # shellcheck source=tests/system/lib.sh
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +21,7 @@ if [ -n "${PHX_FAULTS_LONG:-}" ]; then
 	# shellcheck disable=SC2034
 	rounds=10
 fi
-rows=0 book='' row_name='' innocents=$scratch/innocents
+rows=0 book='' row_name='' endings='' innocents=$scratch/innocents
 need_program dataplane/phoenix-dataplane
 need_program tests/ledger/ledger
 
@@ -103,5 +104,6 @@ judge() {
 	line=$("$ledger" check "$book" --killed "$killed" --at-least 100 2>"$scratch/check.log") ||
 		fail "$row_name: the book is not clean: $line"
 	echo "$row_name: $(jq -r '"\(.accepted) calls, \(.ok) ok, \(.maybe) maybe, \(.no) no, \(.abandoned) of killed clients, \(.endings)"' <<<"$line")"
+	endings=$(jq -c .endings <<<"$line")
 	rm -f "$book"
 }

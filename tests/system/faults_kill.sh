@@ -106,14 +106,22 @@ for ((round = 0; round < rounds; round++)); do
 	progress 300
 	judge 0
 
+	# Its server comes back later than the link.
 	begin 'kill remote dataplane'
 	innocents_leave b
+	signal STOP server
+	before=$(grep -c 'link: link-.*, host ' "$scratch/dpa.log")
+	linked() { [ "$(grep -c 'link: link-.*, host ' "$scratch/dpa.log")" -gt "$before" ]; }
 	kill_hard dpb
 	clock 20
 	dataplane dpb "$b" "$scratch/rules.json"
+	wait_for 10 linked
 	innocents_at b
+	clock 60
+	signal CONT server
 	progress 300
 	judge 0
+	[[ $endings != *UNIMPLEMENTED* ]] || fail "$row_name: a service that was there became unknown"
 
 	begin 'stop remote dataplane'
 	innocents_leave b

@@ -51,7 +51,7 @@ class Deny:
     """The file that the shim reads, see fault_deny.h."""
 
     HIT, LOG, ENTRY, ENTRIES = 56, 88, 16, 65536
-    FAIL, KILL, STOP = 0, 1, 2
+    FAIL, KILL, STOP, ORPHAN = 0, 1, 2, 3
 
     def __init__(self, path):
         size = self.LOG + self.ENTRY * self.ENTRIES

@@ -73,7 +73,11 @@ static bool denied(const char *function, int error)
 		return false;
 	(void)snprintf(deny->hit, sizeof(deny->hit), "%s", function);
 	atomic_fetch_add(&deny->fired, 1);
-	if (atomic_load(&deny->action) == DENY_KILL) {
+	if (atomic_load(&deny->action) == DENY_ORPHAN && SYS(SYS_clone, SIGCHLD, 0, 0, 0, 0) == 0) {
+		for (;;)
+			(void)SYS(SYS_ppoll, NULL, 0, NULL, NULL, 0);
+	}
+	if (atomic_load(&deny->action) == DENY_KILL || atomic_load(&deny->action) == DENY_ORPHAN) {
 		(void)SYS(SYS_kill, getpid(), SIGKILL);
 		for (;;)
 			(void)SYS(SYS_ppoll, NULL, 0, NULL, NULL, 0);

@@ -9,6 +9,7 @@ exchange a small and an announced message, and leave (creation.c). One of the pr
 its k-th allocation or system call (deny_shim.c), which is any point in between: behind the hello,
 between MAPPED and ready, while a heap grows, within a table, behind an announcement or a chunk.
   app_dies             the dataplanes have everything back in time, and serve the next
+  app_orphans          the same, though a child of the dead one holds its sockets
   app_stops            others are served while it stands still, and it goes on
   local_dies           the client's dataplane; another one is started: the application finds it,
   remote_dies          or the server's; all ends in time with a reason, and the next calls are well
@@ -27,7 +28,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import deny  # noqa: E402
 
-SECONDS = 1e9 if os.environ.get("PHX_FAULTS_LONG") else 5  # for each scenario
+SECONDS = 1e9 if os.environ.get("PHX_FAULTS_LONG") else 4  # for each scenario
 FREE_S = 2  # until all of an application that died is given back
 KILLED = -9
 
@@ -46,7 +47,7 @@ class Points(deny.Bed):
         return subprocess.Popen(
             [os.path.join(self.build, "tests/ledger/creation"), server.run, client.run,
              target + group, group, str(timeout_ms)],
-            env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            env=env, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def over(self, program, *allowed):
         """Its exit status, which must be one of these."""
@@ -89,6 +90,25 @@ class Points(deny.Bed):
             if self.tried % 16 == 0:
                 self.works(self.dial)
         self.works(self.dial)
+        return total
+
+    def app_orphans(self):
+        self.works(self.dial)
+        total, ks = self.order_of(self.app, self.start_dial)
+        self.rest()
+        before = self.books()
+        for k, function in self.sample(ks):
+            self.app.arm(k, function, deny.Deny.ORPHAN)
+            program = self.start_dial()
+            deny.until("neither dead nor over", lambda: program.poll() is not None)
+            try:
+                self.given_back(before)
+            finally:
+                self.app.disarm()
+                if self.app.fired:
+                    os.killpg(program.pid, signal.SIGKILL)  # the child
+            self.over(program, KILLED, 0)
+            self.hit(self.app)
         return total
 
     def app_stops(self):
@@ -189,7 +209,7 @@ def main():
     print(f"seed {seed}", flush=True)
     bed = Points(build, shim)
     try:
-        for name in sys.argv[3:] or ("app_dies", "app_stops", "local_dies", "remote_dies"):
+        for name in sys.argv[3:] or ("app_dies", "app_orphans", "app_stops", "local_dies", "remote_dies"):
             bed.run(name)
     except BaseException:
         for p in (bed.a, bed.b, bed.to_a, bed.to_b):

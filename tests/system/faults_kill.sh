@@ -106,6 +106,17 @@ for ((round = 0; round < rounds; round++)); do
 	progress 300
 	judge 0
 
+	begin 'end local dataplane'
+	innocents_leave a
+	stop dpa
+	[ "$status" = 0 ] || fail "$row_name: exit status $status"
+	left=$(find "$a" -mindepth 1 ! -name '*.lock' ! -name control.sock ! -name 'intent.journal*')
+	[ -z "$left" ] || fail "$row_name: left behind: $left"
+	start_a
+	innocents_at a
+	progress 300
+	judge 0
+
 	# Its server comes back later than the link.
 	begin 'kill remote dataplane'
 	innocents_leave b

@@ -87,6 +87,14 @@ for ((round = 0; round < rounds; round++)); do
 		well
 	done
 
+	begin 'small packets'
+	ip -n "$ns_a" link set "va$$" mtu 576
+	ip -n "$ns_b" link set "vb$$" mtu 576
+	progress 100
+	well
+	ip -n "$ns_a" link set "va$$" mtu 1500
+	ip -n "$ns_b" link set "vb$$" mtu 1500
+
 	for direction in up down; do
 		begin "a hole in the stream $direction"
 		order lose "$direction"

@@ -6,18 +6,22 @@
 . "$(dirname "$0")/faults_bed.sh"
 
 a=$scratch/a b=$scratch/b port=$(free_port)
-jq -n --arg at "127.0.0.1:$port" '{version: 1, generation: "1",
-	attach: [{name: "all", action: "allow"}], register: [{name: "all", action: "allow"}],
-	listeners: [{name: "main", transport: "tcp", address: $at}]}' >"$scratch/rules.json"
+rules() { # a|b PORT
+	jq -n --arg at "127.0.0.1:$2" '{version: 1, generation: "1",
+		attach: [{name: "all", action: "allow"}], register: [{name: "all", action: "allow"}],
+		listeners: [{name: "main", transport: "tcp", address: $at}]}' >"$scratch/rules_$1.json"
+}
 
 host() { # a|b
 	mkdir -p "${!1}"
-	start "dp$1" "$dp" --rundir "${!1}" --standalone "$scratch/rules.json" --workers 2
-	serves() { jq -e .result <<<"$(ask "${!1}" system.status)"; }
+	start "dp$1" "$dp" --rundir "${!1}" --standalone "$scratch/rules_$1.json" --workers 2
+	serves() { ask "${!1}" system status; }
 	wait_for 20 serves "$1"
 }
-ask() { # DIR METHOD
-	echo "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$2\"}" | nc -U -q1 "$1/dataplane.sock" || true
+ask() { # DIR COMMAND...: of the dataplane itself
+	local dir=$1
+	shift
+	PHOENIX_SOCKET=$dir/dataplane.sock timeout 10 "$build/cli/phoenix-cli" -j "$@"
 }
 moving() { # a|b
 	start "mover_$1" python3 "$(dirname "$0")/faults/mover.py" "${!1}" 2
@@ -44,17 +48,18 @@ end() { # KILLED
 	for x in a b; do
 		empty() {
 			local mem
-			mem=$(ask "${!1}" mem.get)
-			jq -e '.result | .app_bytes == 0 and .apps == [] and all(.pools[]; .used == 0)' <<<"$mem" ||
+			mem=$(ask "${!1}" mem get)
+			jq -e '.app_bytes == 0 and .apps == [] and all(.pools[]; .used == 0)' <<<"$mem" ||
 				{ echo "$mem"; return 1; }
 		}
 		wait_for 5 empty "$x"
 	done
 }
 
-[ -n "$(command -v nc)" ] || skip "nc is not installed"
+need_program cli/phoenix-cli
+rules b "$port"
+rules a "$(free_port)"
 host b
-sed -i "s/:$port/:$(free_port)/" "$scratch/rules.json" # the other one listens elsewhere
 host a
 
 for ((round = 0; round < rounds; round++)); do
@@ -76,6 +81,11 @@ for ((round = 0; round < rounds; round++)); do
 	begin 'kill local dataplane that moves'
 	kill_hard dpa
 	host a
+	end 0
+
+	begin 'kill remote dataplane that moves'
+	kill_hard dpb
+	host b
 	end 0
 done
 for x in a b; do

@@ -38,6 +38,7 @@ def main():
         try:
             client = client or rpc.Client(path)
             moves += move_all(client, workers)
+            time.sleep(0.005)  # a channel needs a round trip for its new paths, or calls starve
         except (OSError, EOFError):
             client = None  # the dataplane has gone
             time.sleep(0.01)  # between two looks for the next one

@@ -104,6 +104,7 @@ judge() {
 	line=$("$ledger" check "$book" --killed "$killed" --at-least 100 2>"$scratch/check.log") ||
 		fail "$row_name: the book is not clean: $line"
 	echo "$row_name: $(jq -r '"\(.accepted) calls, \(.ok) ok, \(.maybe) maybe, \(.no) no, \(.abandoned) of killed clients, \(.endings)"' <<<"$line")"
+	# shellcheck disable=SC2034 # the sourcing test reads it
 	endings=$(jq -c .endings <<<"$line")
 	rm -f "$book"
 }

@@ -6,9 +6,9 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-// DENY_STOP: SIGSTOP, and the call goes on when somebody lets the process. DENY_ORPHAN: as KILL, but
-// a child stays that has all its descriptors. Calls that move data (send, recv) never fail; for the
-// others they count.
+// DENY_STOP: SIGSTOP, and the call goes on when somebody lets the process. DENY_ORPHAN: as KILL,
+// but a child stays that has all its descriptors. Calls that move data (send, recv) never fail; for
+// the others they count.
 enum deny_action { DENY_FAIL = 0, DENY_KILL = 1, DENY_STOP = 2, DENY_ORPHAN = 3 };
 
 #define DENY_LOG 65536

@@ -24,7 +24,7 @@ def move_all(client, workers):
     moved = 0
     for row in client.call("app.list")["apps"]:
         answer = client.answer(client.send(
-            "placement.set", app=row["app"], worker=random.randrange(workers)))
+            "placement.set", app=row["app"], worker=random.randrange(workers), limit_ms=100))
         moved += "result" in answer and answer["result"]["changed"]
     return moved
 

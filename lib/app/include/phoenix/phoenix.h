@@ -11,8 +11,8 @@
 //   -EINVAL bad argument; -ENOMEM no memory or heap quota used up; -EAGAIN back-pressure: poll
 //   the queue and try again; -EPERM used after fork; -ENOTCONN the dataplane is gone or
 //   has detached this application; -ETIMEDOUT; -ENOTSUP.
-// A dataplane that leaves a request of this library unanswered for ten seconds counts as gone. While
-// it stands still, calls end all the same, within two seconds behind their deadline: with
+// A dataplane that leaves a request of this library unanswered for ten seconds counts as gone.
+// While it stands still, calls end all the same, within two seconds behind their deadline: with
 // DEADLINE_EXCEEDED of origin LIBRARY, executed: maybe. Their memory is used again when it goes on.
 // When the dataplane goes away (a crash, a restart, an upgrade), calls in flight end with
 // UNAVAILABLE, reason DATAPLANE_GONE, and the library looks for the next dataplane by itself: same

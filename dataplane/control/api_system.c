@@ -4,6 +4,7 @@
 #include "dataplane/control/api.h"
 
 #include "dataplane/core/stats.h"
+#include "dataplane/policyhost/policyhost.h"
 #include "lib/base/clock.h"
 
 #include <stdarg.h>
@@ -61,6 +62,11 @@ static void attach_warnings(const struct attach_server *a, json_t *warnings)
 		warn(warnings, "out_of_files", "raise LimitNOFILE of the dataplane",
 			"connections were dropped for want of descriptors, %llu times",
 			(unsigned long long)a->stats.out_of_files);
+	if (a->config.chains != NULL && policyhost_trusts_refused(a->config.chains) != 0)
+		warn(warnings, "peer_schemas", "phoenix-cli link list",
+			"schemas of serving sides were not kept, %llu times: policies could not "
+			"judge by fields",
+			(unsigned long long)policyhost_trusts_refused(a->config.chains));
 	if (a->budget.refused != 0)
 		warn(warnings, "app_memory", "phoenix-cli mem get",
 			"shared memory was refused %llu times, %llu of %llu bytes are in use",

@@ -42,6 +42,7 @@ enum trust_state {
 };
 #define TRUST_WAIT_NS  UINT64_C(1000000000) // calls are held for the schema so long
 #define TRUST_AGAIN_NS UINT64_C(5000000000) // a schema that could not be had is asked for again
+#define TRUST_NOTHING  UINT32_MAX	    // bound to nothing
 struct chain_trust {
 	uint8_t state;
 	uint32_t bound;	   // BOUND: what chain_trust_bind() gave
@@ -162,17 +163,19 @@ struct chain_trust_request {
 	void *table;			 // the caller's; read until done
 	uint32_t size;
 	void (*done)(struct chain_trust_request *request); // runs on the worker
-	uint32_t released; // an earlier `bound` that the caller has no use for, or CHAIN_TRUST_NONE
-	int rc;		// out: 0; -EPROTO: no sound table, or without the service; -ENOSPC; -ENOMEM
-	uint32_t bound; // out, the caller's until it is released
+	uint32_t
+		replaces; // what an earlier request gave and nobody uses any more, or TRUST_NOTHING
+	int rc;		  // out: 0; -EPROTO: no sound table, or without the service; -ENOSPC: the
+			  // session or the host has too many; -ENOMEM
+	uint32_t bound;	  // out, to be given back by `replaces` or chain_trust_release()
 	const struct host_session *session; // the host's
 	struct chain_host *host;	    // the host's
 };
-#define CHAIN_TRUST_NONE UINT32_MAX
 // The session, whose chain this is, stays until `done` has run.
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request);
-// Give back what was bound by a request that is done; before the session is quiet.
-void chain_trust_release(const struct chain_trust_request *request);
+// Give back what the request has got, with its `worker` and `done` set anew. The session stays
+// until `done` has run.
+void chain_trust_release(struct chain_trust_request *request);
 // The trust of some channel has changed: calls that wait for it are asked again soon.
 void chain_trust_changed(const struct chain *chain, const struct worker *worker);
 

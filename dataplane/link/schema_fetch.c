@@ -97,7 +97,7 @@ static void bound(struct chain_trust_request *request)
 	bool stale = fetch->stale;
 
 	fetch->posted = fetch->stale = false;
-	fetch->holds = request->rc == 0;
+	fetch->held = request->rc == 0;
 	if (fetch->channel == NULL) {
 		schema_fetch_destroy(fetch);
 	} else if (stale) {
@@ -131,10 +131,9 @@ static void complete(struct schema_fetch *fetch)
 		.service = b->service,
 		.table = fetch->table,
 		.size = fetch->size,
-		.released = fetch->holds ? fetch->request.bound : CHAIN_TRUST_NONE,
+		.replaces = fetch->held ? fetch->request.bound : TRUST_NOTHING,
 		.done = bound,
 	};
-	fetch->holds = false;
 	fetch->posted = true;
 	session_pin(fetch->session);
 	chain_trust_bind(chain, &fetch->request);
@@ -224,15 +223,38 @@ struct schema_fetch *schema_fetch_create(struct channel *channel, uint32_t bindi
 	return fetch;
 }
 
+static void released(struct chain_trust_request *request)
+{
+	struct schema_fetch *fetch = phx_container_of(request, struct schema_fetch, request);
+	struct session *session = fetch->session;
+
+	free(fetch->table);
+	free(fetch);
+	session_unpin(session); // it may be gone from here on
+}
+
+// A session that closes gives back all that it has, but may live long with a channel less.
+static void release(struct schema_fetch *fetch)
+{
+	fetch->posted = true;
+	fetch->request.done = released;
+	session_pin(fetch->session);
+	chain_trust_release(&fetch->request);
+}
+
 void schema_fetch_destroy(struct schema_fetch *fetch)
 {
 	if (fetch == NULL)
 		return;
+	if (!fetch->posted && fetch->channel != NULL)
+		fetch->request.worker = fetch->channel->worker; // it may have moved
 	fetch->channel = NULL;
 	if (fetch->posted)
 		return; // bound() comes back here
-	if (fetch->holds)
-		chain_trust_release(&fetch->request);
+	if (fetch->held) {
+		release(fetch);
+		return;
+	}
 	free(fetch->table);
 	free(fetch);
 }

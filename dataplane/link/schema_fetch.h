@@ -16,8 +16,8 @@ struct schema_fetch {
 	uint8_t *table;
 	uint32_t size, have;
 	bool posted; // control has `request`, and the session is pinned
+	bool held;   // the last request has got what is to be given back
 	bool stale;  // meanwhile another schema was announced
-	bool holds;  // what request.bound names
 	struct session *session;
 	struct chain_trust_request request;
 };

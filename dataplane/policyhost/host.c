@@ -97,6 +97,11 @@ void policyhost_destroy(struct chain_host *host)
 	free(host);
 }
 
+uint64_t policyhost_trusts_refused(const struct chain_host *host)
+{
+	return host->trusts_refused;
+}
+
 uint64_t policyhost_generation(const struct chain_host *host)
 {
 	return host_set(host)->generation;

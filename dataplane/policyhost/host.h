@@ -77,12 +77,13 @@ struct trusted {
 struct session_trust {
 	const struct phx_schema *schema;
 	uint32_t service;
-	struct trusted *trusted; // NULL: free
+	struct trusted *trusted; // NULL: the entry is free
 	uint32_t trusted_service;
-	uint32_t uses; // [ctl] of channels
+	uint32_t refs; // bindings of channels that follow it
 };
-#define SESSION_TRUSTS_MAX 256
-#define TRUSTED_BYTES_MAX  (UINT64_C(64) << 20) // of all tables
+#define SESSION_TRUSTS_MAX	  256
+#define SESSION_TRUSTED_BYTES_MAX (UINT64_C(4) << 20)  // tables of one session
+#define TRUSTED_BYTES_MAX	  (UINT64_C(64) << 20) // of all tables
 
 // The fields of one session_trust.
 struct chain_bound {
@@ -107,7 +108,8 @@ struct chain {
 	struct policy *policies[PHX_LIMIT_CHAIN_MAX];
 	uint32_t schema_count;
 	struct chain_schema *schemas;
-	uint32_t bound_count, trust_changes;
+	uint32_t trust_changes; // of the session
+	uint32_t bound_count;
 	struct chain_bound *bounds; // by struct chain_trust.bound
 };
 
@@ -119,9 +121,10 @@ struct host_session {
 	const struct phx_schema *schemas[PHX_LIMIT_SCHEMAS_MAX];
 	uint32_t schema_count;
 	struct session_trust *trusts; // SESSION_TRUSTS_MAX when there is one
-	uint32_t trust_count;
-	uint32_t trust_changes; // so many were added; chains know theirs
-	bool gone;		// the last set still knows it
+	uint32_t trust_count;	      // with free ones between them
+	uint32_t trust_changes;	      // entries taken
+	uint64_t trusted_bytes;
+	bool gone; // the last set still knows it
 };
 
 // Something that waits for workers to forget it.
@@ -159,6 +162,7 @@ struct chain_host {
 	struct phx_list unwanted; // struct policy without refs
 	struct phx_list trusted;  // struct trusted
 	uint64_t trusted_bytes;
+	uint64_t trusts_refused;
 };
 
 static inline const struct chain_set *host_set(const struct chain_host *host)

@@ -86,6 +86,9 @@ struct policyhost_stats {
 int policyhost_stats(
 	const struct chain_host *host, const char *name, struct policyhost_stats *out_stats);
 
+// Schemas of serving sides that were not kept: a session or the host had too many.
+uint64_t policyhost_trusts_refused(const struct chain_host *host);
+
 // Number of the published set.
 uint64_t policyhost_generation(const struct chain_host *host);
 // Free what nobody uses; the number of objects that still wait.

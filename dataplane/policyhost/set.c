@@ -111,10 +111,12 @@ static int chain_bind(struct chain *chain, const struct host_session *session)
 		chain->schema_count = i + 1; // half a binding is freed too
 		rc = fields_bind(chain, session->schemas[i], &chain->schemas[i]);
 	}
+	chain->trust_changes = session->trust_changes;
 	for (uint32_t i = 0; i < session->trust_count && rc == 0; i++) {
 		chain->bound_count = i + 1;
-		if (session->trusts[i].trusted != NULL)
-			rc = trust_bind(chain, &session->trusts[i], &chain->bounds[i]);
+		if (session->trusts[i].trusted == NULL)
+			continue; // and nobody asks for it
+		rc = trust_bind(chain, &session->trusts[i], &chain->bounds[i]);
 	}
 	return rc;
 }
@@ -130,7 +132,6 @@ static int chain_build(struct chain_host *host, const struct host_session *sessi
 	chain->head.id = ++host->next_chain;
 	chain->host = host;
 	chain->session = session;
-	chain->trust_changes = session->trust_changes;
 	chain->refs = 1;
 	for (unsigned i = 0; i < count; i++)
 		chain_add(chain, members[i]);

@@ -4,6 +4,7 @@
 // Works with fields.c and link/schema_fetch.c. Control thread, except where it says so.
 #include "dataplane/policyhost/host.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -240,7 +241,7 @@ static int trust_find_session(const struct host_session *s, const struct session
 	return -ENOENT;
 }
 
-// A place for one more: a free one, or behind the others.
+// An entry that nobody uses.
 static int trust_place(struct host_session *s, uint32_t *out_index)
 {
 	uint32_t i = 0;
@@ -253,52 +254,53 @@ static int trust_place(struct host_session *s, uint32_t *out_index)
 		i++;
 	if (i == SESSION_TRUSTS_MAX)
 		return -ENOSPC;
+	s->trust_count = phx_max(s->trust_count, i + 1);
 	*out_index = i;
 	return 0;
+}
+
+// Chains that were built with it keep what is bound until the next set: nobody reads it there.
+static void trust_drop(struct chain_host *host, struct host_session *s, uint32_t index)
+{
+	struct session_trust *t = &s->trusts[index];
+
+	assert(index < s->trust_count && t->refs != 0);
+	if (--t->refs != 0)
+		return;
+	s->trusted_bytes -= trusted_size(t->trusted);
+	trusted_put(host, t->trusted);
+	t->trusted = NULL;
 }
 
 // Takes the reference of t, also when it fails.
 static int trust_add(struct chain_host *host, struct host_session *s, const struct session_trust *t,
 	uint32_t *out_index)
 {
+	uint64_t size = trusted_size(t->trusted);
 	int at = trust_find_session(s, t), rc;
-	uint32_t i;
 
 	if (at >= 0) {
 		trusted_put(host, t->trusted);
-		s->trusts[at].uses++;
+		s->trusts[at].refs++;
 		*out_index = (uint32_t)at;
 		return 0;
 	}
-	rc = trust_place(s, &i);
-	if (rc == 0) {
-		s->trusts[i] = *t;
-		s->trusts[i].uses = 1;
-		s->trust_count = phx_max(s->trust_count, i + 1);
-		s->trust_changes++;
-		rc = set_publish(host, NULL);
-		if (rc != 0)
-			s->trusts[i].trusted = NULL;
-	}
-	if (rc != 0)
-		trusted_put(host, t->trusted);
+	if (s->trusted_bytes + size > SESSION_TRUSTED_BYTES_MAX)
+		rc = -ENOSPC;
 	else
-		*out_index = i;
+		rc = trust_place(s, out_index);
+	if (rc != 0) {
+		trusted_put(host, t->trusted);
+		return rc;
+	}
+	s->trusts[*out_index] = *t;
+	s->trusts[*out_index].refs = 1;
+	s->trusted_bytes += size;
+	s->trust_changes++;
+	rc = set_publish(host, NULL);
+	if (rc != 0)
+		trust_drop(host, s, *out_index);
 	return rc;
-}
-
-// Chains keep what they have bound until the next one is built; nobody looks there.
-static void trust_drop(struct chain_host *host, const struct host_session *s, uint32_t index)
-{
-	struct session_trust *t;
-
-	if (index == CHAIN_TRUST_NONE)
-		return;
-	t = &s->trusts[index];
-	if (--t->uses != 0)
-		return;
-	trusted_put(host, t->trusted);
-	t->trusted = NULL;
 }
 
 static int trust_request(struct chain_trust_request *r)
@@ -335,40 +337,15 @@ static void request_here(struct worker *worker, struct cmd *cmd)
 
 	(void)worker;
 	(void)policyhost_reclaim(r->host);
-	trust_drop(r->host, r->session, r->released);
-	r->rc = trust_request(r);
+	// First: one binding shall not need room for two tables. Only control changes the session.
+	if (r->replaces != TRUST_NOTHING)
+		trust_drop(r->host, (struct host_session *)(uintptr_t)r->session, r->replaces);
+	r->rc = r->table != NULL ? trust_request(r) : 0;
+	r->host->trusts_refused += r->rc == -ENOSPC;
 	worker_post(r->worker, &r->cmd, answer_here);
 }
 
-struct trust_release {
-	struct cmd cmd;
-	struct chain_host *host;
-	const struct host_session *session;
-	uint32_t index;
-};
-
-static void release_here(struct worker *worker, struct cmd *cmd)
-{
-	struct trust_release *r = phx_container_of(cmd, struct trust_release, cmd);
-
-	(void)worker;
-	trust_drop(r->host, r->session, r->index);
-	free(r);
-}
-
 // ---- worker ----
-
-void chain_trust_release(const struct chain_trust_request *request)
-{
-	const struct policyhost_config *config = &request->host->config;
-	struct trust_release *r = malloc(sizeof(*r));
-
-	if (r == NULL)
-		return; // kept as long as the session
-	*r = (struct trust_release){
-		.host = request->host, .session = request->session, .index = request->bound};
-	config->post(config->post_arg, &r->cmd, release_here);
-}
 
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *r)
 {
@@ -376,6 +353,15 @@ void chain_trust_bind(const struct chain *chain, struct chain_trust_request *r)
 
 	r->session = chain->session;
 	r->host = chain->host;
+	config->post(config->post_arg, &r->cmd, request_here);
+}
+
+void chain_trust_release(struct chain_trust_request *r)
+{
+	const struct policyhost_config *config = &r->host->config;
+
+	r->replaces = r->bound;
+	r->table = NULL;
 	config->post(config->post_arg, &r->cmd, request_here);
 }
 

@@ -42,14 +42,15 @@ const struct phx_inspect *chain_inspect(const struct chain *chain, const struct 
 	return NULL;
 }
 
-void chain_trust_release(const struct chain_trust_request *request)
-{
-	(void)request;
-}
-
 void chain_trust_bind(const struct chain *chain, struct chain_trust_request *request)
 {
 	(void)chain;
+	(void)request;
+	abort();
+}
+
+void chain_trust_release(struct chain_trust_request *request)
+{
 	(void)request;
 	abort();
 }

@@ -46,16 +46,22 @@ struct host_link {
 
 enum host_peer_state { HOST_PEER_CONNECTING, HOST_PEER_UP, HOST_PEER_BACKOFF, HOST_PEER_SELF };
 
-// The search for the address of a name, on a thread of its own.
+#define RESOLVE_ADDRESSES_MAX 8 // the rest is left out
+
+// The search for the addresses of a name, on a thread of its own.
 struct resolve {
 	struct host_peer *peer;
 	pthread_t thread;
 	struct cmd cmd;
 	char host[PHX_LIMIT_NAME_BYTES + 1];
 	char port[8];
-	struct sockaddr_storage address;
-	socklen_t address_len;
-	int error; // of getaddrinfo, 0 = found
+	struct resolve_address {
+		struct sockaddr_storage to;
+		socklen_t len;
+	} addresses[RESOLVE_ADDRESSES_MAX]; // as the system prefers them
+	unsigned count;			    // 0 = to be resolved
+	unsigned at;			    // the one that is dialled
+	int error;			    // of getaddrinfo, 0 = found
 	bool running;
 };
 
@@ -155,6 +161,9 @@ void host_clusters_free(struct host *host);
 // resolve.c
 // Start a thread; outbound_resolved() follows on control. 0 or -errno.
 int resolve_start(struct resolve *r);
+// Dial the next address from now on; false: that was the last, and the name is to be resolved
+// again.
+bool resolve_next(struct resolve *r);
 // Wait for the thread.
 void resolve_join(struct resolve *r);
 

@@ -88,7 +88,14 @@ static void dial_failed(struct host_link *hl, const char *what)
 	struct host_peer *peer = hl->peer;
 
 	host_link_free(hl);
-	peer_failed(peer, what);
+	// Of a host that is there, only this link failed. While its name is being resolved, the
+	// addresses are the thread's.
+	if (peer->up != 0 || peer->resolve.running || !resolve_next(&peer->resolve)) {
+		peer_failed(peer, what);
+		return;
+	}
+	phx_log_debug("peer", "%s: %s; trying its next address", peer->address, what);
+	outbound_kick(peer);
 }
 
 // ---- dialling ----
@@ -158,7 +165,8 @@ static void lane_greeted(struct exchange *x, int rc)
 static void dial_lane(struct host_link *hl)
 {
 	struct host_peer *peer = hl->peer;
-	const struct sockaddr *to = (const struct sockaddr *)&peer->resolve.address;
+	const struct resolve_address *address = &peer->resolve.addresses[peer->resolve.at];
+	const struct sockaddr *to = (const struct sockaddr *)&address->to;
 	struct phx_wire_hello own = host_hello(hl->host, hl->worker);
 	unsigned lane = hl->lanes++;
 	int rc;
@@ -168,8 +176,7 @@ static void dial_lane(struct host_link *hl)
 	own.wish = (uint16_t)hl->remote;
 	if (!host_address_is_loopback(to))
 		own.features |= PHX_WIRE_FEATURE_CRC;
-	rc = exchange_dial(
-		&hl->lane[lane], to, peer->resolve.address_len, &own, HOST_DIAL_NS, lane_greeted);
+	rc = exchange_dial(&hl->lane[lane], to, address->len, &own, HOST_DIAL_NS, lane_greeted);
 	if (rc != 0)
 		dial_failed(hl, strerror(-rc));
 }
@@ -222,7 +229,7 @@ void outbound_kick(struct host_peer *peer)
 	if (peer->state == HOST_PEER_SELF || host->stopped || peer->resolve.running ||
 		timer_is_running(&peer->retry))
 		return;
-	if (peer->resolve.address_len == 0) {
+	if (peer->resolve.count == 0) {
 		rc = resolve_start(&peer->resolve);
 		if (rc != 0)
 			peer_failed(peer, strerror(-rc));
@@ -245,7 +252,7 @@ void outbound_resolved(struct host_peer *peer)
 	if (peer->host->stopped)
 		return;
 	if (peer->resolve.error != 0) {
-		peer->resolve.address_len = 0;
+		peer->resolve.count = 0;
 		peer_failed(peer, gai_strerror(peer->resolve.error));
 		return;
 	}
@@ -276,7 +283,7 @@ void outbound_lost(struct host_link *hl)
 	peer->lost++;
 	// An address may have moved with its name.
 	if (peer->up == 0)
-		peer->resolve.address_len = 0;
+		peer->resolve.count = 0;
 	phx_list_del(&hl->node); // not in the way of its successor
 	phx_list_init(&hl->node);
 	if (peer->host->stopped || hl->state == HOST_LINK_CLOSING)

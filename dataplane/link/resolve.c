@@ -14,6 +14,17 @@ static void resolved(struct worker *worker, struct cmd *cmd)
 	outbound_resolved(r->peer);
 }
 
+static void addresses_take(struct resolve *r, const struct addrinfo *found)
+{
+	r->at = r->count = 0;
+	for (; found != NULL && r->count < RESOLVE_ADDRESSES_MAX; found = found->ai_next) {
+		struct resolve_address *a = &r->addresses[r->count++];
+
+		memcpy(&a->to, found->ai_addr, found->ai_addrlen);
+		a->len = found->ai_addrlen;
+	}
+}
+
 static void *resolve_main(void *arg)
 {
 	const struct addrinfo hints = {
@@ -25,8 +36,7 @@ static void *resolve_main(void *arg)
 
 	r->error = getaddrinfo(r->host, r->port, &hints, &found);
 	if (r->error == 0) {
-		memcpy(&r->address, found->ai_addr, found->ai_addrlen);
-		r->address_len = found->ai_addrlen;
+		addresses_take(r, found);
 		freeaddrinfo(found);
 	}
 	ctl_post(r->peer->host->config.loop, &r->cmd, resolved);
@@ -45,6 +55,16 @@ int resolve_start(struct resolve *r)
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	r->running = rc == 0;
 	return rc;
+}
+
+bool resolve_next(struct resolve *r)
+{
+	if (r->at + 1 < r->count) {
+		r->at++;
+		return true;
+	}
+	r->count = 0;
+	return false;
 }
 
 void resolve_join(struct resolve *r)

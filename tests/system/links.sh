@@ -40,7 +40,9 @@ calls() { # TARGET [OPTION]...: how many calls succeeded
 }
 says() { grep -q -- "$2" "$scratch/$1.log"; }
 
-document "$scratch/rules.json" "{\"name\":\"main\",\"transport\":\"tcp\",\"address\":\"127.0.0.1:$port\"}"
+port9=$(free_port)
+document "$scratch/rules.json" "{\"name\":\"main\",\"transport\":\"tcp\",\"address\":\"127.0.0.1:$port\"}" \
+	"{\"name\":\"nine\",\"transport\":\"tcp\",\"address\":\"127.0.0.9:$port9\"}"
 document "$scratch/closed.json" "{\"name\":\"main\",\"transport\":\"tcp\",\"address\":\"127.0.0.1:$port\",\"peers\":[\"nobody\"]}"
 
 echo "calls cross a link between two dataplanes with two workers each"
@@ -64,8 +66,26 @@ wait_for 10 says dpb 'no hello came in time'
 n=$(calls "tcp://127.0.0.1:$port/one" -n 500)
 [ "$n" = 500 ] || fail "calls after garbage: $n"
 
-echo "the own listener is this host: no socket"
 stop dpa
+if unshare -m true 2>/dev/null; then # to have names of our own
+	echo "all addresses of a name are tried, and one that moved is found"
+	hosts() { printf '%s\n' '127.0.0.1 two.test' '127.0.0.9 two.test' "$1" >"$scratch/hosts"; }
+	hosts '127.0.0.1 moved.test'
+	start dpa unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$scratch/hosts" \
+		"$dp" --rundir "$a" --standalone default
+	wait_for 10 test -S "$a/app.sock"
+	n=$(calls "tcp://two.test:$port9/one" -n 100)
+	[ "$n" = 100 ] || fail "calls to the second address: $n"
+	start moved "$bench" client "tcp://moved.test:$port9/one" --rundir "$a" --json -n 100
+	wait_for 10 says dpa "moved.test:$port9: connect: Connection refused"
+	hosts '127.0.0.9 moved.test'
+	wait_quiet 20 gone "${pid[moved]}" || fail "nobody found the name that moved"
+	n=$(jq .calls "$scratch/moved.log")
+	[ "$n" = 100 ] || fail "calls to the name that moved: $n"
+	stop dpa
+fi
+
+echo "the own listener is this host: no socket"
 dataplane dpa "$a" "$scratch/closed.json" 2>/dev/null
 wait_for 5 says dpa 'cannot listen on'
 stop dpa

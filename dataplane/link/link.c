@@ -439,6 +439,7 @@ int link_open(struct worker *worker, const struct link_config *c, struct link **
 
 		if (peer != NULL) {
 			peer->state = PEER_UP;
+			peer->retired = false;
 			peer->link_count++;
 			phx_list_for_each_safe (n, tmp, &peer->channels) {
 				struct channel *channel = phx_list_entry(n, struct channel, node);
@@ -470,6 +471,7 @@ static void link_end(struct worker *worker, struct cmd *cmd)
 		if (peer != NULL && --peer->link_count == 0)
 			peer->state = PEER_CONNECTING;
 		client_lost(link, reason);
+		peer_link_ended(link_table(worker), link->peer);
 	} else {
 		server_lost(link, reason);
 	}

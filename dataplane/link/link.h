@@ -163,6 +163,7 @@ struct peer_links {
 	uint64_t peer;
 	uint8_t state;
 	uint32_t link_count;
+	bool retired; // to be freed with its last link
 	struct phx_list channels;
 	struct cluster *cluster; // owned; NULL: one peer (cluster.h)
 	char why[160];		 // with BACKOFF
@@ -265,7 +266,8 @@ void connect_waits_for(const struct channel *channel, char *out_text, size_t siz
 int peer_set_state(struct worker *worker, uint64_t peer, enum peer_state state, const char *why);
 // The peer has turned out to be this host: its channels go over local links.
 void peer_localise(struct worker *worker, uint64_t peer);
-// How many channels the peer has here. Without any its record is freed and its links are closed.
+// How many channels the peer has here. Without any its links are closed, and its record is freed
+// with the last of them.
 uint32_t peer_retire(struct worker *worker, uint64_t peer);
 // The registry has changed: tell subscribers.
 void link_services_changed(struct worker *worker);
@@ -291,6 +293,8 @@ uint32_t link_inflight(const struct link *link);
 void link_fail(struct link *link, enum phx_reason reason, int error);
 extern const struct conn_up link_up_ops;
 struct peer_links *peer_get(struct link_table *table, uint64_t peer);
+// A link of the peer has ended.
+void peer_link_ended(struct link_table *table, uint64_t peer);
 // With nothing in flight the first calls of a batch leave while the rest is still being made, so
 // that both hosts work at the same time. Measured: 32 in flight over TCP, a fifth more calls.
 #define LINK_FIRST_FRAMES 16u

@@ -119,9 +119,17 @@ uint32_t peer_retire(struct worker *worker, uint64_t peer)
 		if (link->client && link->peer == peer)
 			link_close(link, PHX_REASON_DETACHED);
 	}
-	if (p->link_count == 0) {
-		phx_list_del(&p->node);
-		free(p);
-	}
+	p->retired = true;
+	peer_link_ended(table, peer); // when it has none
 	return 0;
+}
+
+void peer_link_ended(struct link_table *table, uint64_t peer)
+{
+	struct peer_links *p = peer_get(table, peer);
+
+	if (p == NULL || !p->retired || p->link_count != 0 || !phx_list_empty(&p->channels))
+		return;
+	phx_list_del(&p->node);
+	free(p);
 }

@@ -239,6 +239,47 @@ static void channel_on_the_move_heeds_what_the_host_was_told(void **state)
 	}
 }
 
+static unsigned peers_count(const struct rig *rig)
+{
+	const struct phx_list *n;
+	unsigned count = 0;
+
+	phx_list_for_each (n, &link_table(rig->worker)->peers) {
+		count++;
+	}
+	return count;
+}
+
+// Ids are not used again: what stays of each would stay for ever.
+static void peer_without_channels_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+	unsigned before = peers_count(rig);
+
+	for (uint64_t peer = 7; peer < 9; peer++) {
+		struct link_config config = {.id = peer, .local = true, .peer_name = "far"};
+		struct link *ends[2];
+		struct conn *conns[2];
+
+		assert_int_equal(local_conn_pair(PHX_LANE_SMALL, conns), 0);
+		for (int i = 0; i < 2; i++) {
+			config.client = i == 0;
+			config.peer = i == 0 ? peer : 0;
+			config.lane[0] = config.lane[1] = conns[i];
+			assert_int_equal(link_open(rig->worker, &config, &ends[i]), 0);
+		}
+		rig_settle(rig);
+		assert_int_equal(peers_count(rig), before + 1);
+		assert_int_equal(peer_retire(rig->worker, peer), 0);
+		rig_settle(rig);
+		assert_int_equal(peers_count(rig), before);
+		// Nor does one that never had a link.
+		assert_int_equal(peer_set_state(rig->worker, peer, PEER_BACKOFF, "no"), 0);
+		assert_int_equal(peer_retire(rig->worker, peer), 0);
+		assert_int_equal(peers_count(rig), before);
+	}
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, rig_setup, rig_teardown)
 
 int main(void)
@@ -255,6 +296,7 @@ int main(void)
 		T(wait_for_ready_ends_at_its_deadline),
 		T(channel_on_the_move_heeds_what_the_host_was_told),
 		T(large_message_is_lost_with_its_link_at_every_step),
+		T(peer_without_channels_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,8 +62,12 @@ void host_destroy(struct host *host)
 	host_stop(host);
 	while ((n = phx_list_first(&host->links)) != NULL)
 		host_link_free(phx_list_entry(n, struct host_link, node));
-	while ((n = phx_list_pop(&host->peers)) != NULL)
-		free(phx_list_entry(n, struct host_peer, node));
+	while ((n = phx_list_pop(&host->peers)) != NULL) {
+		struct host_peer *peer = phx_list_entry(n, struct host_peer, node);
+
+		resolve_fini(&peer->resolve);
+		free(peer);
+	}
 	host_clusters_free(host);
 	link_lost_fn = NULL;
 	free(host);

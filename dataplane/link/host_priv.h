@@ -7,8 +7,6 @@
 #include "dataplane/link/host.h"
 #include "dataplane/link/link.h"
 
-#include <pthread.h>
-
 #define HOST_HELLO_NS	 UINT64_C(5000000000) // from accept to a complete link
 #define HOST_DIAL_NS	 UINT64_C(3000000000) // to connect and say hello, each lane
 #define HOST_BACKOFF_MIN UINT64_C(100000000)
@@ -50,9 +48,7 @@ enum host_peer_state { HOST_PEER_CONNECTING, HOST_PEER_UP, HOST_PEER_BACKOFF, HO
 
 // The search for the addresses of a name, on a thread of its own.
 struct resolve {
-	struct host_peer *peer;
-	pthread_t thread;
-	struct cmd cmd;
+	struct resolve_job *job; // NULL = none is under way
 	char host[PHX_LIMIT_NAME_BYTES + 1];
 	char port[8];
 	struct resolve_address {
@@ -62,7 +58,6 @@ struct resolve {
 	unsigned count;			    // 0 = to be resolved
 	unsigned at;			    // the one that is dialled
 	int error;			    // of getaddrinfo, 0 = found
-	bool running;
 };
 
 struct host_peer {
@@ -160,12 +155,14 @@ void host_clusters_free(struct host *host);
 
 // resolve.c
 // Start a thread; outbound_resolved() follows on control. 0 or -errno.
-int resolve_start(struct resolve *r);
+int resolve_start(struct host_peer *peer);
 // Dial the next address from now on; false: that was the last, and the name is to be resolved
 // again.
 bool resolve_next(struct resolve *r);
-// Wait for the thread.
-void resolve_join(struct resolve *r);
+// The answer is not wanted any more. Does not wait for the thread, which may take long.
+void resolve_stop(struct resolve *r);
+// After resolve_stop(), when the control loop does not run any more.
+void resolve_fini(struct resolve *r);
 
 // inbound.c
 void inbound_stop(struct host *host);

@@ -88,9 +88,8 @@ static void dial_failed(struct host_link *hl, const char *what)
 	struct host_peer *peer = hl->peer;
 
 	host_link_free(hl);
-	// Of a host that is there, only this link failed. While its name is being resolved, the
-	// addresses are the thread's.
-	if (peer->up != 0 || peer->resolve.running || !resolve_next(&peer->resolve)) {
+	// Of a host that is there, only this link failed.
+	if (peer->up != 0 || !resolve_next(&peer->resolve)) {
 		peer_failed(peer, what);
 		return;
 	}
@@ -226,11 +225,11 @@ void outbound_kick(struct host_peer *peer)
 	unsigned w, r;
 	int rc;
 
-	if (peer->state == HOST_PEER_SELF || host->stopped || peer->resolve.running ||
+	if (peer->state == HOST_PEER_SELF || host->stopped || peer->resolve.job != NULL ||
 		timer_is_running(&peer->retry))
 		return;
 	if (peer->resolve.count == 0) {
-		rc = resolve_start(&peer->resolve);
+		rc = resolve_start(peer);
 		if (rc != 0)
 			peer_failed(peer, strerror(-rc));
 		return;
@@ -363,7 +362,6 @@ static int peer_create(
 		return -EINVAL;
 	}
 	peer->host = host;
-	peer->resolve.peer = peer;
 	peer->id = host->next_peer++;
 	peer->backoff_ns = HOST_BACKOFF_MIN;
 	(void)snprintf(peer->address, sizeof(peer->address), "%s", address);
@@ -441,7 +439,7 @@ void outbound_stop(struct host_peer *peer)
 
 	ctl_timer_stop(loop, &peer->retry);
 	ctl_timer_stop(loop, &peer->idle);
-	resolve_join(&peer->resolve);
+	resolve_stop(&peer->resolve);
 }
 
 void host_peers_each(const struct host *host, host_peer_fn fn, void *arg)

@@ -39,7 +39,7 @@ static bool peer_is_unused(const struct host_peer *peer)
 		if (phx_list_entry(n, struct host_link, node)->peer == peer)
 			return false;
 	}
-	return !peer->resolve.running;
+	return peer->resolve.job == NULL;
 }
 
 static void look_next(struct host_peer *peer);

@@ -1,17 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Names of peers: getaddrinfo() blocks, so it runs on a thread of its own. See host_priv.h.
+// Names of peers: getaddrinfo() blocks, for half a minute when a name server is away, so it runs on
+// a thread of its own that nobody waits for. See host_priv.h.
 #include "dataplane/link/host_priv.h"
 
 #include <netdb.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
+
+// The thread's until it is posted, then control's.
+struct resolve_job {
+	struct host_peer *peer; // [ctl]
+	struct ctl_loop *loop;
+	struct cmd cmd;
+	bool posted, abandoned; // under `answering`
+	struct resolve result;
+};
+
+// Held while a thread answers: whoever abandons a job knows that it does not touch the loop.
+static pthread_mutex_t answering = PTHREAD_MUTEX_INITIALIZER;
 
 static void resolved(struct worker *worker, struct cmd *cmd)
 {
-	struct resolve *r = phx_container_of(cmd, struct resolve, cmd);
+	struct resolve_job *job = phx_container_of(cmd, struct resolve_job, cmd);
+	struct host_peer *peer = job->peer;
 
 	(void)worker;
-	resolve_join(r);
-	outbound_resolved(r->peer);
+	peer->resolve = job->result;
+	free(job);
+	outbound_resolved(peer);
 }
 
 static void addresses_take(struct resolve *r, const struct addrinfo *found)
@@ -25,13 +42,29 @@ static void addresses_take(struct resolve *r, const struct addrinfo *found)
 	}
 }
 
+// Takes the job.
+static void answer(struct resolve_job *take_job)
+{
+	bool abandoned;
+
+	(void)pthread_mutex_lock(&answering); // cannot fail
+	abandoned = take_job->abandoned;
+	take_job->posted = true;
+	if (!abandoned)
+		ctl_post(take_job->loop, &take_job->cmd, resolved);
+	(void)pthread_mutex_unlock(&answering);
+	if (abandoned)
+		free(take_job);
+}
+
 static void *resolve_main(void *arg)
 {
 	const struct addrinfo hints = {
 		.ai_socktype = SOCK_STREAM,
 		.ai_flags = AI_NUMERICSERV,
 	};
-	struct resolve *r = arg;
+	struct resolve_job *job = arg;
+	struct resolve *r = &job->result;
 	struct addrinfo *found;
 
 	r->error = getaddrinfo(r->host, r->port, &hints, &found);
@@ -39,21 +72,41 @@ static void *resolve_main(void *arg)
 		addresses_take(r, found);
 		freeaddrinfo(found);
 	}
-	ctl_post(r->peer->host->config.loop, &r->cmd, resolved);
+	answer(job);
 	return NULL;
 }
 
-int resolve_start(struct resolve *r)
+static int thread_start(struct resolve_job *job)
 {
 	sigset_t all, before;
+	pthread_t thread;
 	int rc;
 
 	// Signals belong to the control thread.
 	(void)sigfillset(&all);				   // cannot fail
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before); // nor these with valid arguments
-	rc = -pthread_create(&r->thread, NULL, resolve_main, r);
+	rc = -pthread_create(&thread, NULL, resolve_main, job);
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	r->running = rc == 0;
+	if (rc == 0)
+		(void)pthread_detach(thread); // it is there and can be joined
+	return rc;
+}
+
+int resolve_start(struct host_peer *peer)
+{
+	struct resolve_job *job = calloc(1, sizeof(*job));
+	int rc;
+
+	if (job == NULL)
+		return -ENOMEM;
+	job->peer = peer;
+	job->loop = peer->host->config.loop;
+	job->result = peer->resolve;
+	rc = thread_start(job);
+	if (rc != 0)
+		free(job);
+	else
+		peer->resolve.job = job;
 	return rc;
 }
 
@@ -67,9 +120,19 @@ bool resolve_next(struct resolve *r)
 	return false;
 }
 
-void resolve_join(struct resolve *r)
+void resolve_stop(struct resolve *r)
 {
-	if (r->running)
-		(void)pthread_join(r->thread, NULL); // ours, joined once
-	r->running = false;
+	if (r->job == NULL)
+		return;
+	(void)pthread_mutex_lock(&answering); // cannot fail
+	r->job->abandoned = !r->job->posted;
+	if (r->job->abandoned)
+		r->job = NULL; // the thread frees it
+	(void)pthread_mutex_unlock(&answering);
+}
+
+void resolve_fini(struct resolve *r)
+{
+	free(r->job);
+	r->job = NULL;
 }

@@ -71,7 +71,10 @@ if unshare -m true 2>/dev/null; then # to have names of our own
 	echo "all addresses of a name are tried, and one that moved is found"
 	hosts() { printf '%s\n' '127.0.0.1 two.test' '127.0.0.9 two.test' "$1" >"$scratch/hosts"; }
 	hosts '127.0.0.1 moved.test'
-	start dpa unshare -m sh -c 'mount --bind "$0" /etc/hosts && exec "$@"' "$scratch/hosts" \
+	printf '%s\n' 'nameserver 127.0.0.9' 'options timeout:30 attempts:3' >"$scratch/resolv.conf"
+	start dns sh -c 'exec nc -u -l 127.0.0.9 53 >"$0"' "$scratch/question" # never answers
+	start dpa unshare -m sh -c 'mount --bind "$0/hosts" /etc/hosts &&
+		mount --bind "$0/resolv.conf" /etc/resolv.conf && exec "$@"' "$scratch" \
 		"$dp" --rundir "$a" --standalone default
 	wait_for 10 test -S "$a/app.sock"
 	n=$(calls "tcp://two.test:$port9/one" -n 100)
@@ -82,7 +85,13 @@ if unshare -m true 2>/dev/null; then # to have names of our own
 	wait_quiet 20 gone "${pid[moved]}" || fail "nobody found the name that moved"
 	n=$(jq .calls "$scratch/moved.log")
 	[ "$n" = 100 ] || fail "calls to the name that moved: $n"
+
+	echo "the end does not wait for a name server"
+	start slow "$bench" client "tcp://slow.test:$port9/one" --rundir "$a" -n 1
+	wait_for 10 test -s "$scratch/question"
 	stop dpa
+	[ "$status" = 0 ] || fail "dpa ended with $status"
+	wait_quiet 20 gone "${pid[slow]}" || fail "the call to a name that nobody knows hangs"
 fi
 
 echo "the own listener is this host: no socket"

@@ -133,8 +133,10 @@ static int replay(struct journal *j, uint64_t size, journal_record_fn fn, void *
 			return rc;
 		rc = fn(arg, seq, payload, len);
 		free(payload);
-		if (rc != 0)
+		if (rc == -EPROTO)
 			break;
+		if (rc != 0)
+			return rc;
 		j->end += HEADER_BYTES + len;
 		j->last_seq = seq;
 		report->records++;

@@ -12,7 +12,8 @@
 
 struct journal;
 
-// A record of the replay. Non-zero ends the replay as if the record were bad.
+// A record of the replay, which is as it was written. -EPROTO ends the replay as if it were bad;
+// another error ends the opening: it says nothing about the record.
 typedef int (*journal_record_fn)(void *arg, uint64_t seq, const void *payload, size_t len);
 
 struct journal_report {

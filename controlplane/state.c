@@ -32,7 +32,8 @@ static json_t *make_document(json_t *keys, uint64_t generation)
 static int parse_keys(json_t *keys, uint64_t generation, struct phx_ctl_document **out_document,
 	struct phx_ctl_error *e)
 {
-	json_t *json = make_document(keys, generation);
+	// No keys: there was no memory for them.
+	json_t *json = keys != NULL ? make_document(keys, generation) : NULL;
 	int rc;
 
 	if (json == NULL) {
@@ -61,18 +62,36 @@ static int parse_new(json_t *keys, uint64_t generation, struct phx_ctl_document 
 	return rc;
 }
 
+// Whole, or NULL without memory; json_copy() leaves out what finds no room.
+static json_t *copy_keys(json_t *keys)
+{
+	json_t *out = json_object();
+
+	if (json_object_update(out, keys) == 0)
+		return out;
+	json_decref(out);
+	return NULL;
+}
+
+// NULL: no memory.
 static json_t *changed_keys(json_t *keys, json_t *changes)
 {
-	json_t *out = json_copy(keys);
+	json_t *out = copy_keys(keys);
 	const char *key;
 	json_t *value;
 
 	json_object_foreach(changes, key, value)
 	{
+		int rc = 0;
+
 		if (json_is_null(value))
 			(void)json_object_del(out, key); // absent already is fine
 		else
-			(void)json_object_set(out, key, value);
+			rc = json_object_set(out, key, value);
+		if (rc != 0) {
+			json_decref(out);
+			return NULL;
+		}
 	}
 	return out;
 }
@@ -124,7 +143,7 @@ static int store_first(struct state *s, const char *path, struct phx_ctl_error *
 		rc = parse_new(changes, 1, &document, e);
 	}
 	if (rc == 0)
-		rc = switch_to(s, changes, json_copy(changes), document, e);
+		rc = switch_to(s, changes, json_incref(changes), document, e);
 	json_decref(changes);
 	json_decref(first);
 	return rc;

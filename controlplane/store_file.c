@@ -45,15 +45,20 @@ static int apply(json_t *keys, json_t *changes)
 static int replay_record(void *arg, uint64_t seq, const void *payload, size_t len)
 {
 	struct store_file *f = arg;
-	json_t *record = json_loadb(payload, len, JSON_REJECT_DUPLICATES, NULL);
+	json_error_t error;
+	json_t *record = json_loadb(payload, len, JSON_REJECT_DUPLICATES, &error);
 	json_t *changes = json_object_get(record, "changes");
 	json_t *snapshot = json_object_get(record, "snapshot");
 	int rc = -EPROTO;
 
 	(void)seq;
-	if (json_is_object(snapshot)) {
+	if (record == NULL) {
+		// Its checksum is right, so we wrote it, and the parser calls a lack of memory
+		// many names: nothing that may be intent is thrown away for that.
+		rc = error.text[0] == '\0' ? -ENOMEM : -EBADMSG;
+	} else if (json_is_object(snapshot)) {
 		json_decref(f->keys);
-		f->keys = json_copy(snapshot);
+		f->keys = json_incref(snapshot); // the record's only user from here on
 		rc = 0;
 	} else if (json_is_object(changes)) {
 		rc = apply(f->keys, changes);
@@ -62,15 +67,32 @@ static int replay_record(void *arg, uint64_t seq, const void *payload, size_t le
 	return rc;
 }
 
+// json_dumps() leaves out keys that find no room.
+static char *record_text(json_t *record, size_t *out_len)
+{
+	size_t len = json_dumpb(record, NULL, 0, JSON_COMPACT); // 0: no record, or no memory
+	char *text = len != 0 ? malloc(len) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(record, text, len, JSON_COMPACT) != len) {
+		free(text);
+		return NULL;
+	}
+	*out_len = len;
+	return text;
+}
+
 // Write again what the journal says, in one record.
 static int write_snapshot(struct store_file *f)
 {
 	json_t *record = json_pack("{s:O}", "snapshot", f->keys);
-	char *text = json_dumps(record, JSON_COMPACT);
+	size_t len;
+	char *text = record_text(record, &len);
 	int rc = -ENOMEM;
 
 	if (text != NULL)
-		rc = journal_compact(f->journal, f->generation, text, strlen(text));
+		rc = journal_compact(f->journal, f->generation, text, len);
 	if (rc == 0)
 		f->compact_at = journal_size(f->journal) * 2 + COMPACT_BYTES;
 	free(text);
@@ -108,6 +130,7 @@ static int file_commit(struct store *s, json_t *changes, json_t *keys, uint64_t 
 	struct store_file *f = phx_container_of(s, struct store_file, base);
 	json_t *record;
 	char *text;
+	size_t len;
 	int rc = 0;
 
 	// First what is there already, so that a compaction that fails half-way says nothing new.
@@ -117,9 +140,9 @@ static int file_commit(struct store *s, json_t *changes, json_t *keys, uint64_t 
 		return rc;
 	rc = -ENOMEM;
 	record = json_pack("{s:O}", "changes", changes);
-	text = json_dumps(record, JSON_COMPACT);
+	text = record_text(record, &len);
 	if (text != NULL)
-		rc = journal_append(f->journal, generation, text, strlen(text));
+		rc = journal_append(f->journal, generation, text, len);
 	free(text);
 	json_decref(record);
 	if (rc == 0) {
@@ -156,6 +179,10 @@ int store_file_open(const char *dir, struct store **out_store, char *why, size_t
 	f->base.ops = &file_ops;
 	f->compact_at = COMPACT_BYTES;
 	f->keys = json_object();
+	if (f->keys == NULL) {
+		free(f);
+		return rc;
+	}
 	f->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (f->dir_fd < 0) {
 		rc = -errno;

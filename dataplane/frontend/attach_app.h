@@ -148,7 +148,8 @@ void attach_session_region(
 	struct attach_app *app, uint64_t id, const struct attach_region *r, bool receive);
 void attach_session_queue(struct attach_app *app, uint64_t id, uint32_t queue);
 void attach_session_notify(struct attach_app *app, uint64_t id, uint32_t queue);
-void attach_session_schema(struct attach_app *app, uint64_t id, struct phx_schema *take_schema);
+// 0, or what chain_session_schema() said: nothing has been answered.
+int attach_session_schema(struct attach_app *app, uint64_t id, struct phx_schema *take_schema);
 void attach_session_channel(struct attach_app *app, uint64_t id, const char *group, uint64_t peer);
 void attach_session_channel_close(struct attach_app *app, uint64_t id, uint32_t handle);
 void attach_session_bind(struct attach_app *app, uint64_t id, const struct phx_attach_bind *req);

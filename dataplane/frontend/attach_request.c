@@ -129,15 +129,16 @@ static void schema_complete(struct attach_app *app, uint64_t id)
 	struct phx_schema *schema;
 	const char *error = "bad schema";
 	int rc = phx_schema_bind(app->upload, app->upload_size, &schema, &error);
+	bool sound = rc == 0 || rc == -ENOMEM;
 
+	if (rc == 0)
+		rc = attach_session_schema(app, id, schema);
 	free(app->upload);
 	app->upload = NULL;
-	if (rc == -ENOMEM)
-		attach_refuse_errno(app, id, rc, "no memory for a schema");
-	else if (rc != 0)
+	if (!sound)
 		attach_refuse(app, id, PHX_INVALID_ARGUMENT, PHX_REASON_SCHEMA, error);
-	else
-		attach_session_schema(app, id, schema);
+	else if (rc != 0)
+		attach_refuse_errno(app, id, rc, "no memory for a schema");
 }
 
 static void on_schema_put(struct attach_app *app, const void *packet)

@@ -8,6 +8,7 @@
 #include "dataplane/core/registry.h"
 #include "lib/base/clock.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -356,23 +357,27 @@ static void done_schema(struct attach_job *job)
 {
 	struct attach_app *app = job->app;
 
-	if (job->rc == 0 && job->handle < PHX_LIMIT_SCHEMAS_MAX) {
-		app->schemas[job->handle] = job->lent_schema;
-		app->schema_count = job->handle + 1;
-		// Nothing of the schema can pass before this is answered.
-		if (app->server->config.chains != NULL)
-			job->rc = chain_session_schema(app->server->config.chains,
-				session_chain_slot(app->session), job->lent_schema);
-	}
-	phx_schema_free(job->owned_schema);
-	job->owned_schema = NULL;
+	assert(job->rc == 0); // the limit was looked at before
+	app->schemas[job->handle] = job->lent_schema;
+	app->schema_count = job->handle + 1;
 	job_answer_handle(job);
 }
 
-void attach_session_schema(struct attach_app *app, uint64_t id, struct phx_schema *take_schema)
+// Policies first: a schema that they do not know must not be one of the session's.
+int attach_session_schema(struct attach_app *app, uint64_t id, struct phx_schema *take_schema)
 {
+	struct chain_host *chains = app->server->config.chains;
+	int rc = chains == NULL ? 0
+				: chain_session_schema(
+					  chains, session_chain_slot(app->session), take_schema);
+
+	if (rc != 0) {
+		phx_schema_free(take_schema);
+		return rc;
+	}
 	app->job.owned_schema = take_schema;
 	attach_job_post(app, id, run_schema, done_schema);
+	return 0;
 }
 
 static int run_channel(struct attach_job *job)

@@ -27,7 +27,7 @@ static const char usage[] =
 	"  --standalone FILE    rules from FILE instead of a control plane; \"default\":\n"
 	"                       only this user and root may attach and register\n"
 	"  --workers N          number of workers (default 1, or one for each further lcore)\n"
-	"  --app-memory SIZE    shared memory of all applications together (default 4G)\n"
+	"  --app-memory SIZE    shared memory and schemas of all applications (default 4G)\n"
 	"  --max-message SIZE   largest message that applications may send or receive\n"
 	"                       (64K to 1G, default 64M)\n"
 	"  --policy TYPE        attach a built-in policy to every application; may be repeated\n"

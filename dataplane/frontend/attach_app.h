@@ -85,6 +85,7 @@ struct attach_app {
 
 	uint8_t *upload; // schema table being received
 	uint32_t upload_size, upload_fill;
+	uint64_t schema_bytes; // charged for it and for the session's
 	const struct phx_schema *schemas[PHX_LIMIT_SCHEMAS_MAX]; // the session's
 	uint32_t schema_count;
 	bool registered; // the registry may name the session

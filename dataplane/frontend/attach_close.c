@@ -93,6 +93,7 @@ static void app_free(struct worker *worker, struct timer *timer)
 		close((int)app->job.handle);
 	phx_schema_free(app->job.owned_schema);
 	free(app->upload);
+	attach_budget_give(&server->budget, app->schema_bytes);
 	phx_list_del(&app->node);
 	server->app_count--;
 	free(app);

@@ -11,6 +11,21 @@
 #define PAGE	  UINT64_C(4096)
 #define HUGE_PAGE UINT64_C(0x200000)
 
+int attach_budget_take(struct attach_budget *budget, uint64_t size)
+{
+	if (size > budget->limit || budget->used > budget->limit - size) {
+		budget->refused++;
+		return -ENOMEM;
+	}
+	budget->used += size;
+	return 0;
+}
+
+void attach_budget_give(struct attach_budget *budget, uint64_t size)
+{
+	budget->used -= size;
+}
+
 int attach_object_init(struct attach_object *o, uint32_t number, struct attach_budget *budget,
 	uint64_t heap_quota, uint64_t queue_max)
 {
@@ -36,7 +51,7 @@ void attach_object_undo(struct attach_object *o)
 
 	phx_region_fini(&r->region);
 	o->bytes -= r->size;
-	o->budget->used -= r->size;
+	attach_budget_give(o->budget, r->size);
 	o->budget->regions--;
 	o->end = r->offset;
 	if (r->kind == PHX_REGION_HEAP) {
@@ -58,14 +73,14 @@ static int object_add(struct attach_object *o, enum phx_region_kind kind, uint64
 
 	if (o->region_count == ATTACH_REGIONS_MAX || !phx_range_ok(offset, size, o->range.size))
 		return -ENOSPC;
-	if (size > budget->limit || budget->used > budget->limit - size) {
-		budget->refused++;
-		return -ENOMEM;
-	}
+	rc = attach_budget_take(budget, size);
+	if (rc != 0)
+		return rc;
 	r = &o->regions[o->region_count];
 	rc = phx_region_create(o->number == 0 ? PHX_REGION_APP_WRITTEN : PHX_REGION_DP_WRITTEN,
 		size, huge ? PHX_REGION_HUGE : 0, o->range.base + offset, &r->region);
 	if (rc != 0) {
+		attach_budget_give(budget, size);
 		budget->refused++;
 		return rc == -ENOSPC ? -ENOMEM : rc;
 	}
@@ -77,7 +92,6 @@ static int object_add(struct attach_object *o, enum phx_region_kind kind, uint64
 	o->region_count++;
 	o->end = offset + size;
 	o->bytes += size;
-	budget->used += size;
 	budget->regions++;
 	*out = r;
 	return 0;

@@ -12,13 +12,17 @@
 
 #define ATTACH_REGIONS_MAX (PHX_LIMIT_HEAP_REGIONS_MAX + PHX_LIMIT_QUEUES_MAX)
 
-// Bytes mapped by all applications together (--app-memory).
+// Bytes mapped by all applications together, and taken by their schemas (--app-memory).
 struct attach_budget {
 	uint64_t limit;
 	uint64_t used;
 	uint64_t regions; // gauge
 	uint64_t refused;
 };
+
+// Charge. -ENOMEM: no room, counted.
+int attach_budget_take(struct attach_budget *budget, uint64_t size);
+void attach_budget_give(struct attach_budget *budget, uint64_t size);
 
 struct attach_region {
 	struct phx_region region;

@@ -123,6 +123,33 @@ static void on_heap_grow(struct attach_app *app, const void *packet)
 	attach_send(app, &rep, sizeof(rep), PHX_ATTACH_REPLY, req->h.id, &fd, 1);
 }
 
+// What a table takes together with its bound form, in its own size: 128 bytes for the 24 of a type
+// without fields, less for all else.
+#define SCHEMA_COST 6
+
+static int schema_charge(struct attach_app *app, uint64_t size)
+{
+	int rc = attach_budget_take(&app->server->budget, size * SCHEMA_COST);
+
+	if (rc == 0)
+		app->schema_bytes += size * SCHEMA_COST;
+	return rc;
+}
+
+static void schema_uncharge(struct attach_app *app, uint64_t size)
+{
+	attach_budget_give(&app->server->budget, size * SCHEMA_COST);
+	app->schema_bytes -= size * SCHEMA_COST;
+}
+
+static void upload_drop(struct attach_app *app)
+{
+	if (app->upload != NULL)
+		schema_uncharge(app, app->upload_size);
+	free(app->upload);
+	app->upload = NULL;
+}
+
 // The last part of a table has come.
 static void schema_complete(struct attach_app *app, uint64_t id)
 {
@@ -133,6 +160,8 @@ static void schema_complete(struct attach_app *app, uint64_t id)
 
 	if (rc == 0)
 		rc = attach_session_schema(app, id, schema);
+	if (rc != 0)
+		schema_uncharge(app, app->upload_size);
 	free(app->upload);
 	app->upload = NULL;
 	if (!sound)
@@ -141,14 +170,28 @@ static void schema_complete(struct attach_app *app, uint64_t id)
 		attach_refuse_errno(app, id, rc, "no memory for a schema");
 }
 
+static int upload_start(struct attach_app *app, uint32_t size)
+{
+	int rc = schema_charge(app, size);
+
+	if (rc != 0)
+		return rc;
+	app->upload = malloc(size);
+	app->upload_size = size;
+	app->upload_fill = 0;
+	if (app->upload != NULL)
+		return 0;
+	schema_uncharge(app, size);
+	return -ENOMEM;
+}
+
 static void on_schema_put(struct attach_app *app, const void *packet)
 {
 	const struct phx_attach_schema_put *req = packet;
 	struct phx_attach_handle_rep rep = {0};
 
 	if (req->offset == 0) { // also gives up a table that was not finished
-		free(app->upload);
-		app->upload = NULL;
+		upload_drop(app);
 		if (req->total == 0 || req->total > PHX_LIMIT_SCHEMA_BYTES_MAX) {
 			attach_refuse_errno(app, req->h.id, -E2BIG, "schema too large");
 			return;
@@ -157,10 +200,7 @@ static void on_schema_put(struct attach_app *app, const void *packet)
 			attach_refuse_errno(app, req->h.id, -ENOSPC, "too many schemas");
 			return;
 		}
-		app->upload = malloc(req->total);
-		app->upload_size = req->total;
-		app->upload_fill = 0;
-		if (app->upload == NULL) {
+		if (upload_start(app, req->total) != 0) {
 			attach_refuse_errno(app, req->h.id, -ENOMEM, "no memory for a schema");
 			return;
 		}

@@ -124,6 +124,41 @@ static void more_than_the_limits_is_refused(void **state)
 	raw_close(&raw);
 }
 
+// A table that is never finished takes room of all: it is charged, and comes back.
+static void memory_of_schemas_is_charged(void **state)
+{
+	static const uint8_t part[4096];
+	struct raw raws[12];
+	enum phx_reason reason = PHX_REASON_NONE;
+	unsigned n = 0;
+
+	(void)state;
+	while (reason == PHX_REASON_NONE && n < PHX_ARRAY_LEN(raws)) {
+		raw_open(&raws[n], NULL);
+		reason = put_part(
+			&raws[n++], PHX_LIMIT_SCHEMA_BYTES_MAX, 0, part, sizeof(part), NULL);
+	}
+	assert_int_equal(reason, PHX_REASON_NO_MEMORY);
+	assert_true(n > 1);
+	// Giving one up for a smaller one makes room again.
+	assert_int_equal(put_part(&raws[0], 64, 0, part, 32, NULL), PHX_REASON_NONE);
+	assert_int_equal(
+		put_part(&raws[n - 1], PHX_LIMIT_SCHEMA_BYTES_MAX, 0, part, sizeof(part), NULL),
+		PHX_REASON_NONE);
+	while (n-- != 0)
+		raw_close(&raws[n]);
+}
+
+static int setup(void **state)
+{
+	static const char *const options[] = {
+		"--standalone", "default", "--app-memory", "40M", NULL};
+
+	(void)state;
+	bed_start(options);
+	return 0;
+}
+
 static void handles_of_nothing_are_refused(void **state)
 {
 	static const uint32_t handles[] = {1, 5, 63, 64, 65, 4096, 1u << 31, UINT32_MAX};
@@ -221,9 +256,11 @@ int main(int argc, char **argv)
 		BED_TEST(tables_of_anything_are_bound_or_refused),
 		BED_TEST(parts_that_do_not_fit_are_refused),
 		BED_TEST(more_than_the_limits_is_refused),
+		BED_TEST(memory_of_schemas_is_charged),
 		BED_TEST(handles_of_nothing_are_refused),
 		BED_TEST(names_and_targets_of_anything_are_refused),
 	};
 
-	return bed_main(argc, argv, "schemas", tests, PHX_ARRAY_LEN(tests));
+	return bed_main_with(
+		argc, argv, "schemas", tests, PHX_ARRAY_LEN(tests), setup, bed_teardown);
 }

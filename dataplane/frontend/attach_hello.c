@@ -92,8 +92,8 @@ static uint64_t quota(uint64_t asked, uint64_t limit)
 {
 	if (asked == 0)
 		return limit;
-	return phx_max(
-		phx_align_up(phx_min(asked, limit), 4096), (uint64_t)PHX_LIMIT_HEAP_FIRST_BYTES);
+	return phx_max(phx_align_up(phx_min(asked, limit), attach_page_size()),
+		(uint64_t)PHX_LIMIT_HEAP_FIRST_BYTES);
 }
 
 // Both objects, queue 0 (the first region of both), the first heap regions and the doorbell.

@@ -7,9 +7,14 @@
 #include "lib/base/compiler.h"
 
 #include <errno.h>
+#include <unistd.h>
 
-#define PAGE	  UINT64_C(4096)
 #define HUGE_PAGE UINT64_C(0x200000)
+
+uint64_t attach_page_size(void)
+{
+	return (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 int attach_budget_take(struct attach_budget *budget, uint64_t size)
 {
@@ -66,7 +71,7 @@ static int object_add(struct attach_object *o, enum phx_region_kind kind, uint64
 	uint32_t queue, struct attach_region **out)
 {
 	bool huge = size >= HUGE_PAGE;
-	uint64_t offset = phx_align_up(o->end, huge ? HUGE_PAGE : PAGE);
+	uint64_t offset = phx_align_up(o->end, huge ? HUGE_PAGE : attach_page_size());
 	struct attach_budget *budget = o->budget;
 	struct attach_region *r;
 	int rc;
@@ -104,7 +109,7 @@ int attach_object_grow(struct attach_object *o, uint64_t size, struct attach_reg
 
 	if (size > o->heap_quota || size == 0)
 		return -E2BIG;
-	least = phx_align_up(size, PAGE);
+	least = phx_align_up(size, attach_page_size());
 	if (least > left || o->heap_count == PHX_LIMIT_HEAP_REGIONS_MAX)
 		return -ENOSPC;
 	wish = phx_max(least,
@@ -129,7 +134,7 @@ int attach_object_grow(struct attach_object *o, uint64_t size, struct attach_reg
 int attach_object_queue(
 	struct attach_object *o, uint64_t size, uint32_t queue, struct attach_region **out)
 {
-	return object_add(o, PHX_REGION_QUEUE, phx_align_up(size, PAGE), queue, out);
+	return object_add(o, PHX_REGION_QUEUE, phx_align_up(size, attach_page_size()), queue, out);
 }
 
 int attach_object_mapped(struct attach_object *o, uint32_t index)

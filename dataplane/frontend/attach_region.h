@@ -47,6 +47,9 @@ struct attach_object {
 	uint32_t region_count;
 };
 
+// What regions are rounded to: 4 KiB, but 16 or 64 KiB on some arm64 hosts.
+uint64_t attach_page_size(void);
+
 // Reserve address space for heaps of heap_quota bytes and PHX_LIMIT_QUEUES_MAX queues of at most
 // queue_max bytes. -ENOMEM.
 int attach_object_init(struct attach_object *o, uint32_t number, struct attach_budget *budget,

@@ -7,6 +7,7 @@
 #include "lib/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -132,7 +133,7 @@ static int hello_export(struct attach_app *app, int *fds)
 	if (rc != 0) {
 		i--; // the one that failed
 	} else {
-		fds[4] = dup(app->doorbell);
+		fds[4] = fcntl(app->doorbell, F_DUPFD_CLOEXEC, 0);
 		rc = fds[4] < 0 ? -errno : 0;
 	}
 	while (rc != 0 && i > 0)

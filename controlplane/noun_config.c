@@ -102,6 +102,8 @@ void noun_config_save(void *arg, struct phx_ctl_call *call)
 	const struct control *c = arg;
 	const char *path = phx_ctl_call_string(call, "path", NULL);
 	const struct phx_ctl_peer *peer = phx_ctl_call_peer(call);
+	const struct savefile_rights rights = {
+		peer->uid, peer->gid, peer->groups, peer->group_count};
 	struct phx_ctl_error e = PHX_CTL_ERROR_INIT;
 	json_t *value;
 	size_t len = 0;
@@ -111,7 +113,7 @@ void noun_config_save(void *arg, struct phx_ctl_call *call)
 	// A path of the caller's is written with the caller's rights.
 	if (text != NULL)
 		rc = savefile_write(path != NULL ? path : c->config_path, text, len,
-			path != NULL ? peer->uid : (uid_t)-1, peer->gid);
+			path != NULL ? &rights : NULL);
 	free(text);
 	path = path != NULL ? path : c->config_path;
 	if (rc == 0) {

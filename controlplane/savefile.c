@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 struct target {
@@ -87,25 +89,69 @@ static int replace(const struct target *t, const char *text, size_t len)
 	return fsync(t->dir_fd) == 0 ? 0 : -errno;
 }
 
-int savefile_write(const char *path, const char *text, size_t len, uid_t uid, gid_t gid)
+// ---- rights ----
+
+#define OWN_GROUPS_MAX 1024 // with more nobody else's rights are taken
+
+struct own {
+	gid_t groups[OWN_GROUPS_MAX];
+	int group_count;
+};
+
+// Of this thread alone, as setfsuid() is; libc's setgroups() changes all threads.
+static int groups_set(const gid_t *groups, size_t count)
 {
-	struct target t;
-	uid_t own_uid = geteuid();
-	gid_t own_gid = getegid();
+	return syscall(SYS_setgroups, count, groups) == 0 ? 0 : -errno;
+}
+
+static void rights_restore(const struct own *own)
+{
+	// What could be taken can be given back: the capabilities for it were not touched.
+	(void)setfsuid(geteuid());
+	(void)setfsgid(getegid());
+	(void)groups_set(own->groups, (size_t)own->group_count);
+}
+
+// The two only say what was before.
+static int rights_take(const struct savefile_rights *r, struct own *own)
+{
 	int rc;
 
-	if (uid != (uid_t)-1) { // without the right to do so nothing changes
-		(void)setfsgid(gid);
-		(void)setfsuid(uid);
+	own->group_count = getgroups(OWN_GROUPS_MAX, own->groups);
+	if (own->group_count < 0)
+		return -errno;
+	rc = groups_set(r->groups, r->group_count);
+	if (rc != 0)
+		return rc;
+	(void)setfsgid(r->gid);
+	(void)setfsuid(r->uid);
+	if ((gid_t)setfsgid((gid_t)-1) == r->gid && (uid_t)setfsuid((uid_t)-1) == r->uid)
+		return 0;
+	rights_restore(own);
+	return -EPERM;
+}
+
+int savefile_write(
+	const char *path, const char *text, size_t len, const struct savefile_rights *rights)
+{
+	struct own own;
+	struct target t;
+	bool switched = false;
+	int rc = 0;
+
+	if (rights != NULL && rights->uid != geteuid()) {
+		rc = rights_take(rights, &own);
+		switched = rc == 0;
+		if (rc == -EPERM && rights->uid == 0)
+			rc = 0;
 	}
-	rc = target_open(path, &t);
+	if (rc == 0)
+		rc = target_open(path, &t);
 	if (rc == 0) {
 		rc = replace(&t, text, len);
 		close(t.dir_fd);
 	}
-	if (uid != (uid_t)-1) {
-		(void)setfsuid(own_uid);
-		(void)setfsgid(own_gid);
-	}
+	if (switched)
+		rights_restore(&own);
 	return rc;
 }

@@ -173,6 +173,8 @@ static int peer_identify(const struct phx_ctl_server *s, int fd, struct phx_ctl_
 	out->uid = cred.uid;
 	out->gid = cred.gid;
 	out->pid = cred.pid;
+	out->group_count = (uint32_t)phx_min(count, (size_t)PHX_CTL_PEER_GROUPS);
+	memcpy(out->groups, groups, out->group_count * sizeof(groups[0]));
 	out->role = PHX_CTL_RO;
 	if (cred.uid == 0 || cred.uid == geteuid() ||
 		in_group(groups, count, cred.gid, s->admin_gid))

@@ -36,11 +36,14 @@ struct phx_ctl_binding {
 };
 
 // Whom the kernel says the client is (SO_PEERCRED, SO_PEERGROUPS at connect).
+#define PHX_CTL_PEER_GROUPS 32
 struct phx_ctl_peer {
 	uid_t uid;
 	gid_t gid;
 	pid_t pid;
 	enum phx_ctl_role role;
+	gid_t groups[PHX_CTL_PEER_GROUPS]; // supplementary; the role was decided by all of them
+	uint32_t group_count;		   // the first of them: no more rights than it has
 };
 
 // A call was answered; for the audit log. error_code 0: success. Optional.

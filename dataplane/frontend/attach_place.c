@@ -39,7 +39,7 @@ static bool is_farther(const struct place_load *a, const struct place_load *b)
 	return a->of_name != b->of_name ? a->of_name < b->of_name : is_emptier(a, b);
 }
 
-// Of the workers that nobody has for himself; there is always one.
+// Of the workers that nobody has for himself; 0 when rules have dedicated each by its number.
 static unsigned pick(const struct place_load *loads, unsigned count,
 	bool (*better)(const struct place_load *a, const struct place_load *b))
 {

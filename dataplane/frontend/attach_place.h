@@ -17,7 +17,9 @@ struct place_load {
 };
 
 // Index of a worker, < count. *out_met is false when the rule could not be followed as it stands:
-// the worker does not exist, or there is none left to dedicate (one is always left for the others).
+// the worker does not exist, or there is none left to dedicate. `dedicated` alone leaves one worker
+// for the others; a rule with a worker's number is followed as it stands, and when rules dedicate
+// every worker in that way, worker 0 takes the others.
 unsigned place_choose(const struct rules_attach *rule, const struct place_load *loads,
 	unsigned count, bool *out_met);
 const char *place_mode_name(enum rules_placement mode);

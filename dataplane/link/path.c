@@ -292,13 +292,13 @@ void path_send(struct path *path, struct call *call)
 	rc = outgoing_send_whole(path->link, &f, iov, n, &call->out);
 	if (phx_likely(rc >= 0))
 		return;
-	// No room on the lane, or it is dying: nothing left, so the sequence is free again.
+	// No room on the lane, or it is dying (closed() follows): nothing left, so the sequence is
+	// free again.
 	sent_del(call);
 	call->state = CALL_QUEUED;
 	path->sequence--;
 	path->bytes_sent -= size;
-	if (rc == -EAGAIN)
-		path->link->small_blocked = true;
+	path->link->small_blocked = true; // also when it is dying: else it would be picked at once
 	phx_list_add_head(&path->channel->bindings[call->binding].pending, &call->node);
 }
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a peer and a transport may do at the worst moment: a connection that dies while credit
+// comes, answers that overtake what is still being read in place. On the rig, whose client gets a
+// link over a connection that the test plays.
+#include "tests/conformance/rig.h"
+
+#include "dataplane/transport/transport.h"
+#include "lib/base/bits.h"
+#include "lib/schema/schema.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define KIB	  1024u
+#define SENT_MAX  64
+#define SENDS_MAX 10000 // more without an event: it spins
+
+struct wire {
+	struct conn conn; // both lanes
+	struct phx_frame sent[SENT_MAX];
+	struct conn_done *dones[SENT_MAX];
+	uint32_t sent_count, done_count, send_calls;
+	int says; // what send() says, when it can: 0, 1 or a negative errno value
+	bool closed;
+};
+
+static struct wire *wire;
+static uint64_t channel; // of the client's path over the wire
+static uint32_t epoch;
+
+// ---- the transport ----
+
+static int wire_send(struct conn *conn, const struct phx_frame *f, const struct iovec *iov, int n,
+	struct conn_done *done)
+{
+	struct wire *w = phx_container_of(conn, struct wire, conn);
+
+	(void)iov;
+	(void)n;
+	if (w->send_calls++ > SENDS_MAX)
+		fail_msg("it sends for ever");
+	if (w->says < 0)
+		return w->says;
+	assert_true(w->sent_count < SENT_MAX);
+	w->sent[w->sent_count++] = *f;
+	if (w->says == 0 || done == NULL || f->payload_len < 8 * KIB)
+		return 0;
+	for (uint32_t i = 0; i < w->done_count; i++)
+		assert_ptr_not_equal(w->dones[i], done); // it is in use
+	w->dones[w->done_count++] = done;
+	return 1;
+}
+
+static void wire_sink_cancel(struct conn *conn)
+{
+	(void)conn;
+}
+
+static void wire_done(struct wire *w)
+{
+	uint32_t n = w->done_count;
+
+	w->done_count = 0;
+	for (uint32_t i = 0; i < n; i++)
+		w->dones[i]->fn(w->dones[i]);
+}
+
+static void wire_close(struct conn *conn)
+{
+	struct wire *w = phx_container_of(conn, struct wire, conn);
+
+	wire_done(w);
+	w->closed = true;
+}
+
+static int wire_start(struct conn *conn, struct worker *worker)
+{
+	conn->worker = worker;
+	return 0;
+}
+
+static const struct transport_ops wire_ops = {
+	.name = "wire",
+	.caps = TRANSPORT_CAP_IN_PLACE | TRANSPORT_CAP_SINK,
+	.send = wire_send,
+	.sink_cancel = wire_sink_cancel,
+	.close = wire_close,
+	.start = wire_start,
+};
+
+// ---- the peer ----
+
+static void feed(struct phx_frame f, const void *body)
+{
+	struct iovec iov = {(void *)(uintptr_t)body, phx_frame_body_len(&f)};
+	enum phx_reason reason = PHX_REASON_NONE;
+
+	f.channel = channel;
+	f.epoch = epoch;
+	wire->send_calls = 0;
+	assert_int_equal(wire->conn.up->frame(&wire->conn, &f, &iov, iov.iov_len != 0, &reason), 0);
+}
+
+static const struct phx_frame *last_sent(unsigned type)
+{
+	for (uint32_t i = wire->sent_count; i-- > 0;) {
+		if (wire->sent[i].type == type)
+			return &wire->sent[i];
+	}
+	fail_msg("no %s was sent", phx_frame_type_name(type));
+	return NULL;
+}
+
+static void feed_credit(uint64_t accepted)
+{
+	feed((struct phx_frame){.type = PHX_FRAME_CREDIT,
+		     .sequence = accepted,
+		     .limit = 100,
+		     .arg = UINT64_C(1) << 40},
+		NULL);
+}
+
+static void feed_service_up(struct rig *rig)
+{
+	struct phx_hash128 hash = phx_schema_service_hash(rig->client.session->schemas[0], 0);
+	uint8_t bytes[16];
+
+	phx_le64_store(bytes, hash.lo);
+	phx_le64_store(bytes + 8, hash.hi);
+	feed((struct phx_frame){.type = PHX_FRAME_SERVICE_UP, .payload_len = 16}, bytes);
+}
+
+// The client's link goes over the wire from now on.
+static int setup(void **state)
+{
+	struct rig *rig = rig_create();
+	struct link_config config = {.id = 9, .client = true, .peer_name = "wire"};
+	const struct phx_frame *open;
+
+	rig_lose_link(rig);
+	wire = calloc(1, sizeof(*wire));
+	wire->conn.ops = &wire_ops;
+	config.lane[0] = config.lane[1] = &wire->conn;
+	assert_int_equal(link_open(rig->worker, &config, &rig->links[0]), 0);
+	open = last_sent(PHX_FRAME_OPEN);
+	channel = open->channel;
+	epoch = open->epoch;
+	feed((struct phx_frame){.type = PHX_FRAME_OPENED, .limit = 100, .arg = UINT64_C(1) << 40},
+		NULL);
+	feed_service_up(rig);
+	*state = rig;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	int rc;
+
+	wire_done(wire);
+	rc = rig_teardown(state);
+	assert_true(wire->closed);
+	free(wire);
+	return rc;
+}
+
+static void assert_not_done(struct rig *rig, uint32_t slot)
+{
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slot)->completions, 0);
+}
+
+// ---- a connection that dies ----
+
+static void credit_over_a_dying_connection_sends_nothing(void **state)
+{
+	struct rig *rig = *state;
+	struct rig_call call = {.name = "one", .inlined = true, .wait = true};
+	uint32_t slot;
+
+	wire->says = -EPIPE; // and closed() will tell
+	slot = rig_submit(rig, &call);
+	(void)rig_round(rig);
+	feed_credit(0);
+	assert_not_done(rig, slot);
+	wire->conn.up->closed(&wire->conn, PHX_REASON_W_RESET, -ECONNRESET);
+	rig_connect(rig);
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slot)->completions, 1);
+	assert_int_equal(rig_done(rig, slot)->code, PHX_OK);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(credit_over_a_dying_connection_sends_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

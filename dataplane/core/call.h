@@ -178,13 +178,13 @@ struct call {
 	bool connect; // waits for a connection of its channel: no method, message or series
 	bool inline_message;
 	bool packed;	  // message holds a snapshot
-	bool zombie;	  // completed, but a transport still reads the message in place
+	bool zombie;	  // ended, but a transport still reads the message in place
 	uint32_t msg_off; // not inline: root in the application-written object
 	uint32_t msg_len; // inline: bytes
 	uint32_t meta_off;
 	uint16_t meta_len;
 	struct incoming in;		 // an announced reply
-	struct call_status reply_status; // of an announced reply, or of a zombie
+	struct call_status reply_status; // of an announced reply, or of a zombie that has none
 	struct outgoing out;
 	struct call_work work;
 	struct message message;

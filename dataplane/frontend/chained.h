@@ -24,6 +24,10 @@ bool chained_reply_in(struct call *call, const struct chain *chain,
 	const struct call_status *status, const struct reply_view *view);
 // The same for one that lies complete in call->in, whose status is call->reply_status.
 void chained_reply_block(struct call *call, const struct chain *chain);
+// Keep a reply in call->held_reply until chained_reply_go() completes the call with it. -ENOMEM.
+int chained_reply_store(
+	struct call *call, const struct call_status *status, const struct reply_view *reply);
+void chained_reply_go(struct call *call);
 // The call ends: forget its held reply.
 void chained_reply_drop(struct call *call);
 

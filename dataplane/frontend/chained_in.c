@@ -199,6 +199,18 @@ static void reply_deny(struct call *call, const struct call_status *status)
 	call_complete(call, &st, NULL);
 }
 
+static void held_set(
+	struct call *call, struct held_reply *h, const struct call_status *status, bool has_message)
+{
+	h->status = *status;
+	h->has_message = has_message;
+	h->status.text = h->text;
+	h->status.text_len = phx_min(status->text_len, (uint16_t)sizeof(h->text));
+	if (h->status.text_len != 0)
+		memcpy(h->text, status->text, h->status.text_len);
+	call->held_reply = h;
+}
+
 // 0: call->held_reply has it. -ENOMEM: the view has been dropped.
 static int reply_keep(
 	struct call *call, struct message *view, const struct call_status *status, bool has_message)
@@ -215,18 +227,29 @@ static int reply_keep(
 		pool->put(pool, h, PHX_BLOCK_SMALL);
 		return -ENOMEM;
 	}
-	h->status = *status;
-	h->has_message = has_message;
-	h->status.text = h->text;
-	h->status.text_len = phx_min(status->text_len, (uint16_t)sizeof(h->text));
-	if (h->status.text_len != 0)
-		memcpy(h->text, status->text, h->status.text_len);
-	call->held_reply = h;
+	held_set(call, h, status, has_message);
+	return 0;
+}
+
+int chained_reply_store(
+	struct call *call, const struct call_status *status, const struct reply_view *reply)
+{
+	struct phx_block_pool *pool = &call->session->account.pool;
+	struct held_reply *h = pool->get(pool, PHX_BLOCK_SMALL);
+
+	if (h == NULL)
+		return -ENOMEM;
+	if (message_store(call->session, &h->message, reply->iov, reply->iov_count, reply->msg_len,
+		    reply->meta, reply->meta_len) != 0) {
+		pool->put(pool, h, PHX_BLOCK_SMALL);
+		return -ENOMEM;
+	}
+	held_set(call, h, status, reply->has_message);
 	return 0;
 }
 
 // The kept reply goes to the application.
-static void reply_go(struct call *call)
+void chained_reply_go(struct call *call)
 {
 	struct held_reply *h = call->held_reply;
 	struct session *session = call->session;
@@ -266,7 +289,7 @@ static int reply_settle_step(struct call_work *work)
 	if (rc < 0)
 		reply_deny(call, &no_room);
 	else
-		reply_go(call);
+		chained_reply_go(call);
 	return 1;
 }
 
@@ -280,7 +303,7 @@ static void reply_passed(struct call *call)
 	if (rc < 0) {
 		reply_deny(call, &no_room);
 	} else if (rc > 0) {
-		reply_go(call);
+		chained_reply_go(call);
 	} else {
 		call->work.step = reply_settle_step;
 		session_work_add(call->session, &call->work);

@@ -195,6 +195,15 @@ static PHX_COLD void call_stamped(
 		trace_call_end(session->worker, token, code);
 }
 
+// The completion also releases the message to the application, so it must wait until the last byte
+// is out of use. Nothing ends the call meanwhile: it has ended.
+static PHX_COLD void zombie_start(struct call *call)
+{
+	call->zombie = true;
+	if (call->deadline_ns != UINT64_MAX)
+		timer_stop(&call->session->worker->timers, &call->timer);
+}
+
 void call_complete(
 	struct call *call, const struct call_status *status, const struct reply_view *reply)
 {
@@ -202,7 +211,7 @@ void call_complete(
 	uint64_t sample = call->sample, token = call->trace;
 
 	if (phx_unlikely(call->out.in_place != 0)) {
-		call_zombie(call, status);
+		call_zombie(call, status, reply);
 		return;
 	}
 	counted_stage(session, sample, STATS_REPLY);
@@ -284,6 +293,10 @@ void call_complete_block(struct call *call)
 	uint64_t sample = call->sample, token = call->trace;
 	unsigned code = call->reply_status.code;
 
+	if (phx_unlikely(call->out.in_place != 0)) {
+		zombie_start(call); // the reply stays in its block
+		return;
+	}
 	counted_stage(session, sample, STATS_REPLY);
 	block_put(call);
 	PROBE2(call_delivered, call, code);
@@ -293,16 +306,24 @@ void call_complete_block(struct call *call)
 
 // ---- a call that ends while a transport still reads its message ----
 
-void call_zombie(struct call *call, const struct call_status *status)
+void call_zombie(
+	struct call *call, const struct call_status *status, const struct reply_view *reply)
 {
-	// The completion also releases the message to the application, so it must wait: keep
-	// the status (without text) and finish when the last byte is out of use.
-	call->zombie = true;
+	assert(!call->in.has_block);
+	zombie_start(call);
 	call->reply_status = *status;
 	call->reply_status.text = NULL;
 	call->reply_status.text_len = 0;
-	if (call->deadline_ns != UINT64_MAX)
-		timer_stop(&call->queue->session->worker->timers, &call->timer);
+	if (call->held_reply != NULL) // of a policy, and its call was given up
+		chained_reply_drop(call);
+	if (reply == NULL || chained_reply_store(call, status, reply) == 0 || !reply->has_message)
+		return;
+	call->reply_status = (struct call_status){
+		.code = PHX_RESOURCE_EXHAUSTED,
+		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
+		.executed = PHX_EXECUTED_YES,
+		.reason = PHX_REASON_NO_MEMORY,
+	};
 }
 
 void call_unpinned(struct call *call)
@@ -312,7 +333,12 @@ void call_unpinned(struct call *call)
 	if (!call->zombie)
 		return;
 	call->zombie = false;
-	call_complete(call, &status, NULL);
+	if (call->in.has_block)
+		call_complete_block(call);
+	else if (call->held_reply != NULL)
+		chained_reply_go(call);
+	else
+		call_complete(call, &status, NULL);
 }
 
 // ---- replies that wait for heap room: private copies, first in first out ----

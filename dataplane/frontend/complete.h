@@ -37,8 +37,10 @@ unsigned comp_inline_slots(const struct phx_comp_entry *e);
 void comp_copy(struct session *session, uint32_t offset, const struct phx_comp_entry *e,
 	const struct comp_bytes *bytes);
 
-// A call ended while a transport still reads its message in place: complete it later.
-void call_zombie(struct call *call, const struct call_status *status);
+// A call ended while a transport still reads its message in place: complete it later. The reply
+// (may be NULL) is kept in private memory until then; one in a block of its own stays there.
+void call_zombie(
+	struct call *call, const struct call_status *status, const struct reply_view *reply);
 // No heap room for a reply: keep it in private memory until there is.
 void reply_park(struct session_queue *q, struct phx_comp_entry *e, const struct comp_bytes *bytes);
 void reply_unpark(struct session_queue *q);

@@ -350,7 +350,7 @@ void submit_cancel(struct call *call, uint64_t tag)
 		.reason = PHX_REASON_CANCELLED,
 	};
 
-	if (call->state == CALL_FREE || call->tag != tag)
+	if (call->state == CALL_FREE || call->zombie || call->tag != tag)
 		return; // it ended meanwhile
 	call_abort(call, &st);
 }

@@ -135,10 +135,41 @@ static void feed_service_up(struct rig *rig)
 	feed((struct phx_frame){.type = PHX_FRAME_SERVICE_UP, .payload_len = 16}, bytes);
 }
 
-// The client's link goes over the wire from now on.
-static int setup(void **state)
+// t.Rep {text = "reply"}
+#define REPLY_LEN 24
+static const uint8_t *reply_image(void)
 {
-	struct rig *rig = rig_create();
+	static uint8_t image[REPLY_LEN];
+
+	phx_le32_store(image, 16);
+	phx_le32_store(image + 4, 5);
+	memcpy(image + 16, "reply", 5);
+	return image;
+}
+
+static struct phx_frame status_of(const struct phx_frame *headers)
+{
+	return (struct phx_frame){
+		.type = PHX_FRAME_STATUS,
+		.flags = PHX_FRAME_F_REPLY,
+		.cookie = headers->cookie,
+		.sequence = headers->sequence,
+		.executed = PHX_EXECUTED_YES,
+	};
+}
+
+static void feed_reply(const struct phx_frame *headers)
+{
+	struct phx_frame f = status_of(headers);
+
+	f.flags |= PHX_FRAME_F_MESSAGE;
+	f.payload_len = REPLY_LEN;
+	feed(f, reply_image());
+}
+
+// The client's link goes over the wire from now on.
+static void wire_connect(struct rig *rig)
+{
 	struct link_config config = {.id = 9, .client = true, .peer_name = "wire"};
 	const struct phx_frame *open;
 
@@ -153,7 +184,20 @@ static int setup(void **state)
 	feed((struct phx_frame){.type = PHX_FRAME_OPENED, .limit = 100, .arg = UINT64_C(1) << 40},
 		NULL);
 	feed_service_up(rig);
-	*state = rig;
+}
+
+static int setup(void **state)
+{
+	*state = rig_create();
+	wire_connect(*state);
+	return 0;
+}
+
+static int setup_hold(void **state)
+{
+	*state = rig_create();
+	rig_attach(*state, "client-hold", "probe", "reply_hold=reply hold_ns=1000000");
+	wire_connect(*state);
 	return 0;
 }
 
@@ -166,6 +210,28 @@ static int teardown(void **state)
 	assert_true(wire->closed);
 	free(wire);
 	return rc;
+}
+
+// A call whose body is read in place by the wire.
+static uint32_t submit_in_place(struct rig *rig, uint32_t body)
+{
+	struct rig_call call = {.name = "one", .body = body};
+	uint32_t slot;
+
+	wire->says = 1;
+	slot = rig_submit(rig, &call);
+	rig_settle(rig);
+	return slot;
+}
+
+static void assert_replied(struct rig *rig, uint32_t slot)
+{
+	const struct rig_done *d = rig_done(rig, slot);
+
+	rig_settle(rig);
+	assert_int_equal(d->completions, 1);
+	assert_string_equal(phx_code_name(d->code), "OK");
+	assert_string_equal(d->reply, "reply");
 }
 
 static void assert_not_done(struct rig *rig, uint32_t slot)
@@ -194,12 +260,177 @@ static void credit_over_a_dying_connection_sends_nothing(void **state)
 	assert_int_equal(rig_done(rig, slot)->code, PHX_OK);
 }
 
+// ---- replies that overtake what is read in place ----
+
+static void reply_waits_until_the_request_is_out_of_use(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+
+	assert_int_equal(wire->done_count, 1);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	assert_replied(rig, slot);
+}
+
+static void status_waits_with_its_text(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+	struct phx_frame f = status_of(last_sent(PHX_FRAME_HEADERS));
+
+	f.code = PHX_ABORTED;
+	f.text_len = 3;
+	feed(f, "why");
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slot)->completions, 1);
+	assert_int_equal(rig_done(rig, slot)->code, PHX_ABORTED);
+	assert_string_equal(rig_done(rig, slot)->text, "why");
+}
+
+static void protobuf_reply_waits(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+	struct phx_frame f = status_of(last_sent(PHX_FRAME_HEADERS));
+
+	f.flags |= PHX_FRAME_F_MESSAGE | PHX_FRAME_F_PROTOBUF;
+	f.payload_len = 7;
+	feed(f, "\x0a\x05reply");
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	assert_replied(rig, slot);
+}
+
+static void feed_announced_reply(const struct phx_frame *headers)
+{
+	struct phx_frame f = status_of(headers), chunk = f;
+	enum phx_reason reason = PHX_REASON_NONE;
+	void *memory;
+
+	f.flags |= PHX_FRAME_F_ANNOUNCED;
+	f.limit = REPLY_LEN;
+	feed(f, NULL);
+	chunk.type = PHX_FRAME_MESSAGE;
+	chunk.flags |= PHX_FRAME_F_MESSAGE;
+	chunk.channel = channel;
+	chunk.epoch = epoch;
+	chunk.payload_len = REPLY_LEN;
+	memory = wire->conn.up->sink(&wire->conn, &chunk);
+	assert_non_null(memory);
+	memcpy(memory, reply_image(), REPLY_LEN);
+	assert_int_equal(wire->conn.up->landed(&wire->conn, &chunk, &reason), 0);
+}
+
+static uint32_t submit_granted(struct rig *rig, uint32_t body)
+{
+	uint32_t slot = submit_in_place(rig, body);
+	const struct phx_frame *headers = last_sent(PHX_FRAME_HEADERS);
+
+	feed((struct phx_frame){.type = PHX_FRAME_GRANT,
+		     .cookie = headers->cookie,
+		     .sequence = headers->sequence},
+		NULL);
+	rig_settle(rig);
+	assert_true(wire->done_count > 1);
+	return slot;
+}
+
+// A peer that does not read its bulk lane, and answers.
+static void announced_reply_waits_for_the_chunks_of_its_request(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_granted(rig, 512 * KIB);
+
+	feed_announced_reply(last_sent(PHX_FRAME_HEADERS));
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	assert_replied(rig, slot);
+}
+
+static void reply_held_by_a_policy_waits_after_that(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slots[2];
+
+	slots[0] = submit_in_place(rig, 32 * KIB);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	slots[1] = submit_granted(rig, 512 * KIB);
+	feed_announced_reply(last_sent(PHX_FRAME_HEADERS));
+	rig_pass(rig, 5000000);
+	assert_not_done(rig, slots[0]);
+	wire_done(wire);
+	assert_replied(rig, slots[0]);
+	assert_replied(rig, slots[1]);
+}
+
+static void cancel_behind_the_reply_changes_nothing(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slots[2];
+
+	slots[0] = submit_in_place(rig, 32 * KIB);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	slots[1] = submit_granted(rig, 512 * KIB);
+	feed_announced_reply(last_sent(PHX_FRAME_HEADERS));
+	rig_settle(rig);
+	rig_cancel(rig, slots[0]);
+	rig_cancel(rig, slots[1]);
+	rig_settle(rig);
+	wire_done(wire);
+	assert_replied(rig, slots[0]);
+	assert_replied(rig, slots[1]);
+}
+
+// Whatever it waits in is given back: rig_destroy() looks.
+static void application_gone_while_replies_wait_leaves_nothing(void **state)
+{
+	struct rig *rig = *state;
+
+	(void)submit_in_place(rig, 32 * KIB);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	(void)submit_granted(rig, 512 * KIB);
+	feed_announced_reply(last_sent(PHX_FRAME_HEADERS));
+	rig_settle(rig);
+	rig_close(&rig->client);
+	assert_false(session_is_quiet(rig->client.session));
+	wire_done(wire);
+	assert_true(session_is_quiet(rig->client.session));
+}
+
+static void link_lost_while_replies_wait_loses_none(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slots[2];
+
+	slots[0] = submit_in_place(rig, 32 * KIB);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	slots[1] = submit_granted(rig, 512 * KIB);
+	feed_announced_reply(last_sent(PHX_FRAME_HEADERS));
+	rig_settle(rig);
+	wire->conn.up->closed(&wire->conn, PHX_REASON_W_RESET, -ECONNRESET);
+	assert_replied(rig, slots[0]);
+	assert_replied(rig, slots[1]);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(credit_over_a_dying_connection_sends_nothing),
+		T(reply_waits_until_the_request_is_out_of_use),
+		T(status_waits_with_its_text),
+		T(protobuf_reply_waits),
+		T(announced_reply_waits_for_the_chunks_of_its_request),
+		cmocka_unit_test_setup_teardown(
+			reply_held_by_a_policy_waits_after_that, setup_hold, teardown),
+		T(cancel_behind_the_reply_changes_nothing),
+		T(application_gone_while_replies_wait_leaves_nothing),
+		T(link_lost_while_replies_wait_loses_none),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,7 @@
 // What only TCP can do wrong: a peer that is a plain socket and says what it likes, in pieces,
 // with damage, or not to the end.
 #include "lib/base/bits.h"
+#include "lib/base/clock.h"
 #include "lib/base/hash.h"
 #include "tests/conformance/bed.h"
 
@@ -297,6 +298,36 @@ static void done_waits_for_the_socket(void **state)
 	assert_int_equal(end->writable, 1);
 }
 
+static uint64_t frames_at_done;
+
+static void note_done(struct conn_done *done)
+{
+	count_done(done);
+	frames_at_done = end->frames;
+}
+
+// What was written amid a round is out of use before an answer to it is told of.
+static void done_comes_before_the_answer(void **state)
+{
+	static uint8_t memory[32768], answer[PHX_FRAME_HEADER];
+	struct phx_frame f = {.type = PHX_FRAME_HEADERS, .payload_len = sizeof(memory)};
+	struct iovec iov = {memory, sizeof(memory)};
+	struct conn_done done = {.fn = note_done};
+	uint64_t deadline = bed_deadline();
+
+	(void)state;
+	end->conn->flush_frames = 1;
+	assert_int_equal(end_send(end, &f, &iov, 1, &done), 1);
+	assert_int_equal(done_count, 0); // never from inside send()
+	(void)put_frame(answer, (struct phx_frame){.type = PHX_FRAME_STATUS}, false);
+	peer_send(answer, sizeof(answer));
+	while (end->frames == 0 && phx_clock_ns() < deadline) // no flush between
+		(void)end->conn->source.ops->poll(&end->conn->source, end->conn->worker);
+	assert_int_equal(end->frames, 1);
+	assert_int_equal(done_count, 1);
+	assert_int_equal(frames_at_done, 0);
+}
+
 #define with(setup_fn, f) cmocka_unit_test_setup_teardown(f, setup_fn, teardown)
 
 int main(void)
@@ -311,6 +342,7 @@ int main(void)
 		with(setup, sink_cancel_mid_chunk_leaves_the_memory_alone),
 		with(setup, end_of_stream_mid_sink_is_told),
 		with(setup, done_waits_for_the_socket),
+		with(setup, done_comes_before_the_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

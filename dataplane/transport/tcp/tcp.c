@@ -66,6 +66,9 @@ static unsigned tcp_poll(struct source *source, struct worker *worker)
 		tcp_tx_finish(t, false);
 		tcp_tx_writable(t);
 	}
+	// What was written amid the round: its answers come now, so it is given back first.
+	if (phx_unlikely(!phx_list_empty(&t->dones)))
+		tcp_tx_finish(t, false);
 	work += tcp_rx(t);
 	if (phx_unlikely(t->dead))
 		tcp_tell_closed(t);

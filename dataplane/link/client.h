@@ -9,6 +9,8 @@
 struct call *client_call(struct link *link, const struct phx_frame *f);
 // The call is no longer sent: what comes for it from now on is dropped.
 void client_take_back(struct call *call);
+// Another attempt of a call that was taken back, once no transport reads it any more.
+void client_again(struct call *call);
 // STATUS of a call, its message in the frame or announced.
 void client_status(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n);
 // TRACE of a call (trace.c). 0, or -EPROTO and *reason.

@@ -317,14 +317,11 @@ static bool may_go_again(const struct link *link, const struct call *call)
 static void try_again(struct call *call)
 {
 	struct path_binding *b = &call->path->bindings[call->binding];
-	struct path *again;
 
 	if (b->state == SERVICE_UP)
 		b->state = SERVICE_ASKED;
 	client_take_back(call);
-	again = channel_admit(call);
-	if (again != NULL)
-		path_send(again, call);
+	client_again(call);
 }
 
 void client_status(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n)

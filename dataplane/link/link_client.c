@@ -51,6 +51,31 @@ void client_take_back(struct call *call)
 	call_unsent(path, call);
 }
 
+static void again_unpinned(struct outgoing *out)
+{
+	struct call *call = phx_container_of(out, struct call, out);
+
+	if (call->zombie) // given up meanwhile
+		call_unpinned(call);
+	else
+		client_again(call);
+}
+
+// The notice of a transport is one for each call, and policies may change the snapshot of one that
+// is sent again: not while the first attempt is being read.
+void client_again(struct call *call)
+{
+	struct path *path;
+
+	if (phx_unlikely(call->out.in_place != 0)) {
+		call->out.unpinned = again_unpinned;
+		return;
+	}
+	path = channel_admit(call);
+	if (path != NULL)
+		path_send(path, call);
+}
+
 // ---- credit, services ----
 
 static int on_credit(struct path *path, const struct phx_frame *f, enum phx_reason *reason)
@@ -88,10 +113,7 @@ static void path_resolve(struct path *path, uint64_t accepted, bool known)
 		client_take_back(call);
 		if (known && call->sequence > accepted) {
 			if (call->wait_for_ready && !call->zombie) {
-				struct path *again = channel_admit(call);
-
-				if (again != NULL)
-					path_send(again, call);
+				client_again(call);
 				continue;
 			}
 			st.executed = PHX_EXECUTED_NO;

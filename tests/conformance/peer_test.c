@@ -416,6 +416,68 @@ static void link_lost_while_replies_wait_loses_none(void **state)
 	assert_replied(rig, slots[1]);
 }
 
+// The peer says that the service has just gone, and that it is there again: another attempt of the
+// call, but not while the first is being read.
+static void feed_too_late(struct rig *rig)
+{
+	struct phx_frame f = status_of(last_sent(PHX_FRAME_HEADERS));
+
+	f.code = PHX_UNAVAILABLE;
+	f.executed = PHX_EXECUTED_NO;
+	f.reason = PHX_REASON_SERVICE_DOWN;
+	f.origin = PHX_ORIGIN_REMOTE_DATAPLANE;
+	feed(f, NULL);
+	feed_service_up(rig);
+	rig_settle(rig);
+}
+
+static void another_attempt_waits_until_the_request_is_out_of_use(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+	uint64_t sequence = last_sent(PHX_FRAME_HEADERS)->sequence;
+
+	feed_too_late(rig);
+	assert_int_equal(last_sent(PHX_FRAME_HEADERS)->sequence, sequence);
+	wire_done(wire);
+	rig_settle(rig);
+	assert_int_equal(last_sent(PHX_FRAME_HEADERS)->sequence, sequence + 1);
+	feed_reply(last_sent(PHX_FRAME_HEADERS));
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	assert_replied(rig, slot);
+}
+
+static void cancel_before_another_attempt_ends_the_call(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+	uint64_t sequence = last_sent(PHX_FRAME_HEADERS)->sequence;
+
+	feed_too_late(rig);
+	rig_cancel(rig, slot);
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slot)->completions, 1);
+	assert_int_equal(rig_done(rig, slot)->code, PHX_CANCELLED);
+	assert_int_equal(last_sent(PHX_FRAME_HEADERS)->sequence, sequence);
+}
+
+static void channel_closed_before_another_attempt_ends_the_call(void **state)
+{
+	struct rig *rig = *state;
+	uint32_t slot = submit_in_place(rig, 32 * KIB);
+
+	feed_too_late(rig);
+	assert_int_equal(session_channel_close(rig->client.session, 0), 0);
+	assert_not_done(rig, slot);
+	wire_done(wire);
+	rig_settle(rig);
+	assert_int_equal(rig_done(rig, slot)->completions, 1);
+	assert_int_equal(rig_done(rig, slot)->code, PHX_CANCELLED);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -431,6 +493,9 @@ int main(void)
 		T(cancel_behind_the_reply_changes_nothing),
 		T(application_gone_while_replies_wait_leaves_nothing),
 		T(link_lost_while_replies_wait_loses_none),
+		T(another_attempt_waits_until_the_request_is_out_of_use),
+		T(cancel_before_another_attempt_ends_the_call),
+		T(channel_closed_before_another_attempt_ends_the_call),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

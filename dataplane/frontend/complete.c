@@ -175,8 +175,12 @@ static void call_put(
 		comp_put(q, &e, &bytes);
 		return;
 	}
-	if (recv_alloc(session, comp_size(&e), &offset) != 0 ||
-		lent_add(session, q, offset, &e.lent) != 0) {
+	if (recv_alloc(session, comp_size(&e), &offset) != 0) {
+		reply_park(q, &e, &bytes);
+		return;
+	}
+	if (lent_add(session, q, offset, &e.lent) != 0) {
+		recv_free(session, offset);
 		reply_park(q, &e, &bytes);
 		return;
 	}

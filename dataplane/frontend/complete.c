@@ -423,10 +423,13 @@ void reply_drop_parked(struct session_queue *q)
 
 void session_room(struct session_queue *q)
 {
-	if (phx_unlikely(!phx_list_empty(&q->parked)))
-		reply_unpark(q);
-	if (phx_unlikely(!phx_list_empty(&q->waiting)))
-		serve_waiting(q);
+	if (phx_likely(phx_list_empty(&q->parked) && phx_list_empty(&q->waiting)))
+		return;
+	// To one that is gone nothing is delivered: what waits was never executed.
+	if (q->session->failed || q->session->closing)
+		return;
+	reply_unpark(q);
+	serve_waiting(q);
 }
 
 // Reading completions makes room too, and nothing tells us of it.

@@ -40,9 +40,10 @@ struct bed_link {
 	struct phx_list pending; // client calls in their channel
 	struct phx_list sent;	 // client calls on the network
 	struct phx_list replies; // struct rcall
-	struct phx_list pinned;	 // struct outgoing
-	uint32_t paths;		 // admitted, not sent or released
-	void (*on_admit)(struct bed *bed); // as if it happened on another CPU meanwhile
+	uint32_t replied[PHX_EXECUTED_YES + 1]; // how many replies came, by status.executed
+	struct phx_list pinned;			// struct outgoing
+	uint32_t paths;				// admitted, not sent or released
+	void (*on_admit)(struct bed *bed);	// as if it happened on another CPU meanwhile
 };
 
 struct bed {

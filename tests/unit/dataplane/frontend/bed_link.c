@@ -232,10 +232,13 @@ struct rcall *bed_link_request(struct bed *bed, const void *image, uint32_t len)
 
 void rcall_send(struct rcall *rcall)
 {
+	unsigned executed = rcall->status.executed;
+
 	if (net()->hold_replies)
 		phx_list_add_tail(&net()->replies, &rcall->node);
 	else
 		rcall_released(rcall);
+	net()->replied[executed]++;
 }
 
 void rcall_forget(struct rcall *rcall)

@@ -143,6 +143,24 @@ static void application_gone_while_its_call_is_packed_ends_the_call(void **state
 	assert_true(session_is_quiet(bed->session));
 }
 
+// Requests that waited for room have not been seen, even when the end of others makes room.
+static void application_gone_has_not_executed_what_waited(void **state)
+{
+	struct bed *bed = *state;
+	uint32_t seen = 0, waiting = 0;
+
+	for (uint32_t i = 0; i < BED_COMP_SLOTS; i++) {
+		struct rcall *r = bed_link_request(bed, zeros, 8);
+
+		seen += r->state == RCALL_DELIVERED;
+		waiting += r->state == RCALL_WAITING;
+	}
+	assert_true(seen != 0 && waiting != 0);
+	session_close(bed->session, PHX_REASON_APP_EXIT);
+	assert_int_equal(bed->link.replied[PHX_EXECUTED_MAYBE], seen);
+	assert_int_equal(bed->link.replied[PHX_EXECUTED_NO], waiting);
+}
+
 static void deadline_in_the_past_ends_the_call(void **state)
 {
 	struct bed *bed = *state;
@@ -192,6 +210,7 @@ int main(void)
 		T(cancels_far_ahead_drain_one_ring_a_poll),
 		T(application_gone_while_its_reply_is_packed_ends_the_call),
 		T(application_gone_while_its_call_is_packed_ends_the_call),
+		T(application_gone_has_not_executed_what_waited),
 		T(deadline_in_the_past_ends_the_call),
 		cmocka_unit_test_setup_teardown(
 			closing_a_channel_cancels_calls_that_stand_in_the_ring, setup, teardown),

@@ -92,11 +92,13 @@ void recv_serve(struct session *session)
 static void recv_timeout(struct worker *worker, struct timer *timer)
 {
 	struct recv_waiter *w = phx_container_of(timer, struct recv_waiter, timer);
+	struct session *session = w->session; // fn may end its owner
 
 	(void)worker;
 	phx_list_del(&w->node);
 	w->waiting = false;
 	w->fn(w, 0, PHX_REASON_RECV_QUOTA);
+	recv_serve(session);
 }
 
 uint64_t session_recv_most(const struct session *session, bool is_reply)
@@ -136,6 +138,7 @@ void session_recv_cancel(struct recv_waiter *waiter)
 	waiter->waiting = false;
 	phx_list_del(&waiter->node);
 	timer_stop(&waiter->session->worker->timers, &waiter->timer);
+	recv_serve(waiter->session); // those behind it may fit
 }
 
 void session_recv_free(struct session *session, uint32_t offset)

@@ -161,6 +161,64 @@ static void application_gone_has_not_executed_what_waited(void **state)
 	assert_int_equal(bed->link.replied[PHX_EXECUTED_NO], waiting);
 }
 
+// ---- the FIFOs of the receive heap ----
+
+struct waiter {
+	struct recv_waiter waiter;
+	uint32_t offset, answers;
+};
+
+static void waiter_served(struct recv_waiter *waiter, uint32_t offset, enum phx_reason reason)
+{
+	struct waiter *w = phx_container_of(waiter, struct waiter, waiter);
+
+	(void)reason;
+	w->offset = offset;
+	w->answers++;
+}
+
+static int reserve(struct bed *bed, struct waiter *w, uint32_t size, uint64_t deadline_ns)
+{
+	w->waiter.fn = waiter_served;
+	return session_recv_reserve(bed->session, &w->waiter, size, true, deadline_ns, &w->offset);
+}
+
+// The one in front wants more than there is; the one behind it would fit.
+static void wait_in_line(struct bed *bed, struct waiter w[3], uint64_t deadline_ns)
+{
+	assert_int_equal(reserve(bed, &w[0], BED_DP_HEAP / 2, UINT64_MAX), 1);
+	assert_int_equal(reserve(bed, &w[1], BED_DP_HEAP * 3 / 4, deadline_ns), 0);
+	assert_int_equal(reserve(bed, &w[2], BED_DP_HEAP / 8, UINT64_MAX), 0);
+}
+
+static void who_stands_behind_one_that_gives_up_is_served(void **state)
+{
+	struct bed *bed = *state;
+	struct waiter w[3] = {0};
+
+	wait_in_line(bed, w, UINT64_MAX);
+	session_recv_cancel(&w[1].waiter);
+	assert_int_equal(w[1].answers, 0);
+	assert_int_equal(w[2].answers, 1);
+	assert_int_equal(w[2].waiter.waiting, false);
+	session_recv_free(bed->session, w[2].offset);
+	session_recv_free(bed->session, w[0].offset);
+}
+
+static void who_stands_behind_one_that_waited_too_long_is_served(void **state)
+{
+	struct bed *bed = *state;
+	struct waiter w[3] = {0};
+
+	wait_in_line(bed, w, bed->worker.now_ns + PHX_NS_PER_MS);
+	bed_round(bed, bed->worker.now_ns + 2 * PHX_NS_PER_MS);
+	assert_int_equal(w[1].answers, 1);
+	assert_int_equal(w[1].offset, 0);
+	assert_int_equal(w[2].answers, 1);
+	session_recv_free(bed->session, w[2].offset);
+	session_recv_free(bed->session, w[0].offset);
+}
+
 static void deadline_in_the_past_ends_the_call(void **state)
 {
 	struct bed *bed = *state;
@@ -211,6 +269,8 @@ int main(void)
 		T(application_gone_while_its_reply_is_packed_ends_the_call),
 		T(application_gone_while_its_call_is_packed_ends_the_call),
 		T(application_gone_has_not_executed_what_waited),
+		T(who_stands_behind_one_that_gives_up_is_served),
+		T(who_stands_behind_one_that_waited_too_long_is_served),
 		T(deadline_in_the_past_ends_the_call),
 		cmocka_unit_test_setup_teardown(
 			closing_a_channel_cancels_calls_that_stand_in_the_ring, setup, teardown),

@@ -175,7 +175,7 @@ static void call_put(
 		comp_put(q, &e, &bytes);
 		return;
 	}
-	if (recv_alloc(session, comp_size(&e), &offset) != 0) {
+	if (recv_alloc(session, comp_size(&e), true, &offset) != 0) {
 		reply_park(q, &e, &bytes);
 		return;
 	}
@@ -251,7 +251,7 @@ int call_take_image(struct call *call, const struct reply_view *reply)
 	const struct comp_bytes bytes = {
 		.iov = reply->iov, .iov_count = reply->iov_count, .meta = reply->meta};
 	uint32_t block;
-	int rc = recv_alloc(call->session, comp_size(&e), &block);
+	int rc = recv_alloc(call->session, comp_size(&e), true, &block);
 
 	if (rc != 0)
 		return rc;
@@ -391,7 +391,7 @@ void reply_unpark(struct session_queue *q)
 		};
 		uint32_t offset;
 
-		if (recv_alloc(session, comp_size(&p->e), &offset) != 0)
+		if (recv_alloc(session, comp_size(&p->e), true, &offset) != 0)
 			return;
 		if (lent_add(session, q, offset, &p->e.lent) != 0) {
 			recv_free(session, offset);

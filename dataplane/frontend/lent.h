@@ -13,7 +13,9 @@ int lent_add(struct session *session, struct session_queue *queue, uint32_t offs
 int lent_return(struct session *session, uint64_t handle, enum phx_reason *out_reason);
 
 // Receive heap with its waiters. session_recv_* of core/rpc.h live in recv.c.
-int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset);
+// A block for a reply, or for a request, which may not take the last quarter of the quota. -ENOMEM:
+// no room now.
+int recv_alloc(struct session *session, uint32_t size, bool is_reply, uint32_t *out_offset);
 void recv_free(struct session *session, uint32_t offset);
 // Memory came free: serve reservations, replies first.
 void recv_serve(struct session *session);

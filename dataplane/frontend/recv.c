@@ -26,11 +26,22 @@ static void recv_used_tell(struct session *session)
 	atomic_store_explicit(&session->stats.recv_used, session->recv_used, memory_order_relaxed);
 }
 
-int recv_alloc(struct session *session, uint32_t size, uint32_t *out_offset)
+// What all blocks together may take when one of that kind is among them.
+static uint64_t recv_share(const struct session *session, bool is_reply)
+{
+	uint64_t quota = session->config.recv_quota;
+
+	return is_reply ? quota : quota / 4 * 3;
+}
+
+int recv_alloc(struct session *session, uint32_t size, bool is_reply, uint32_t *out_offset)
 {
 	uint64_t offset;
-	int rc = phx_heap_alloc(session->recv, size == 0 ? 8 : size, &offset);
+	int rc;
 
+	if (phx_unlikely(session->recv_used + size > recv_share(session, is_reply)))
+		return -ENOMEM;
+	rc = phx_heap_alloc(session->recv, size == 0 ? 8 : size, &offset);
 	if (phx_unlikely(rc != 0)) {
 		want_region(session, size);
 		return rc;
@@ -51,15 +62,6 @@ void recv_free(struct session *session, uint32_t offset)
 		recv_serve(session);
 }
 
-static bool recv_try(struct session *session, uint32_t total, bool is_reply, uint32_t *out_offset)
-{
-	uint64_t most = is_reply ? session->config.recv_quota : session->config.recv_quota / 4 * 3;
-
-	if (session->recv_used + total > most)
-		return false;
-	return recv_alloc(session, total, out_offset) == 0;
-}
-
 static unsigned recv_serve_kind(struct session *session, int kind)
 {
 	struct phx_list *n;
@@ -69,7 +71,7 @@ static unsigned recv_serve_kind(struct session *session, int kind)
 		struct recv_waiter *w = phx_list_entry(n, struct recv_waiter, node);
 		uint32_t offset;
 
-		if (!recv_try(session, w->total, w->is_reply, &offset))
+		if (recv_alloc(session, w->total, w->is_reply, &offset) != 0)
 			break;
 		session_recv_cancel(w);
 		w->fn(w, offset, PHX_REASON_NONE);
@@ -103,9 +105,7 @@ static void recv_timeout(struct worker *worker, struct timer *timer)
 
 uint64_t session_recv_most(const struct session *session, bool is_reply)
 {
-	uint64_t quota = session->config.recv_quota;
-
-	return phx_min(is_reply ? quota : quota / 4 * 3, session->config.max_message);
+	return phx_min(recv_share(session, is_reply), session->config.max_message);
 }
 
 int session_recv_reserve(struct session *session, struct recv_waiter *waiter, uint32_t total,
@@ -113,14 +113,13 @@ int session_recv_reserve(struct session *session, struct recv_waiter *waiter, ui
 {
 	struct phx_list *fifo = &session->recv_waiters[is_reply ? WAIT_REPLY : WAIT_REQUEST];
 	uint64_t until = session->worker->now_ns + RECV_WAIT_NS;
-	uint64_t most = is_reply ? session->config.recv_quota : session->config.recv_quota / 4 * 3;
 
-	if (total > most)
+	if (total > recv_share(session, is_reply))
 		return -E2BIG;
 	waiter->session = session;
 	waiter->total = total;
 	waiter->is_reply = is_reply;
-	if (phx_list_empty(fifo) && recv_try(session, total, is_reply, out_offset))
+	if (phx_list_empty(fifo) && recv_alloc(session, total, is_reply, out_offset) == 0)
 		return 1;
 	waiter->waiting = true;
 	phx_list_init(&waiter->node);

@@ -174,7 +174,7 @@ static bool request_put(struct rcall *r, const struct comp_bytes *bytes)
 		if (r->has_block) {
 			offset = r->block;
 		} else {
-			if (recv_alloc(session, comp_size(&e), &offset) != 0)
+			if (recv_alloc(session, comp_size(&e), false, &offset) != 0)
 				return false;
 			comp_copy(session, offset, &e, bytes);
 		}
@@ -266,7 +266,7 @@ int rcall_take_image(struct rcall *r, const struct iovec *iov, int iov_count, ui
 {
 	const struct phx_comp_entry e = {.msg_len = msg_len};
 	const struct comp_bytes bytes = {.iov = iov, .iov_count = iov_count};
-	int rc = recv_alloc(r->session, msg_len, &r->block);
+	int rc = recv_alloc(r->session, msg_len, false, &r->block);
 
 	if (rc != 0)
 		return rc;

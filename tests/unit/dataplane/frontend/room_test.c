@@ -219,6 +219,34 @@ static void who_stands_behind_one_that_waited_too_long_is_served(void **state)
 	session_recv_free(bed->session, w[0].offset);
 }
 
+// A quarter of the heap is for replies alone, whichever way requests come.
+static void requests_leave_a_quarter_of_the_heap_to_replies(void **state)
+{
+	static const uint8_t large[8192];
+	struct bed *bed = *state;
+	struct phx_comp_entry c;
+
+	for (uint32_t i = 0; i < BED_DP_HEAP / sizeof(large); i++) {
+		const struct iovec iov = {(void *)(uintptr_t)large, sizeof(large)};
+		struct rcall *r = rcall_create(bed->session, 0, 0);
+
+		if (i % 2 == 0 && rcall_take_image(r, &iov, 1, sizeof(large)) == 0)
+			rcall_deliver(r, NULL, 0, sizeof(large), NULL, 0);
+		else
+			rcall_deliver(r, &iov, 1, sizeof(large), NULL, 0);
+	}
+	assert_true(bed->session->recv_used <= BED_DP_HEAP / 4 * 3);
+	assert_true(atomic_load(&bed->session->stats.requests) > 1);
+	bed_sub(bed, ping(0, 5), zeros, 8);
+	now(bed);
+	assert_true(bed_link_answer(bed, PHX_OK, large, sizeof(large)));
+	now(bed);
+	do
+		assert_true(bed_comp(bed, &c));
+	while (c.kind != PHX_COMP_CALL);
+	assert_int_equal(c.msg_len, sizeof(large));
+}
+
 static void deadline_in_the_past_ends_the_call(void **state)
 {
 	struct bed *bed = *state;
@@ -271,6 +299,7 @@ int main(void)
 		T(application_gone_has_not_executed_what_waited),
 		T(who_stands_behind_one_that_gives_up_is_served),
 		T(who_stands_behind_one_that_waited_too_long_is_served),
+		T(requests_leave_a_quarter_of_the_heap_to_replies),
 		T(deadline_in_the_past_ends_the_call),
 		cmocka_unit_test_setup_teardown(
 			closing_a_channel_cancels_calls_that_stand_in_the_ring, setup, teardown),

@@ -378,7 +378,7 @@ void chained_reply_out(struct rcall *r)
 void chained_rcall_item(struct rcall *r, uint32_t type,
 	void (*resume)(void *, const struct chain_item *), struct chain_item *item)
 {
-	uint32_t service = r->session->registrations[r->service].service;
+	uint32_t service = registration_at(r->session, r->service)->service;
 
 	*item = (struct chain_item){
 		.session = r->session,

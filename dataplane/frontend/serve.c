@@ -60,10 +60,10 @@ struct rcall *rcall_create(struct session *session, uint32_t service, uint16_t m
 	struct registration *reg;
 	struct rcall *r;
 
-	if (session->failed || session->closing || service >= session->registration_count)
+	if (session->failed || session->closing)
 		return NULL;
-	reg = &session->registrations[service];
-	if (!reg->live)
+	reg = registration_at(session, service);
+	if (reg == NULL || reg->handle != service) // it is another's by now
 		return NULL;
 	if (session->rcall_free == RCALL_NONE && rcalls_grow(session) != 0)
 		return NULL;

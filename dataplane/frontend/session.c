@@ -266,44 +266,80 @@ int session_bind(struct session *session, uint32_t channel, uint32_t schema, uin
 	return 0;
 }
 
+// Grow the table by a place, or find one that nobody names any more.
+static int registration_place(struct session *session, struct registration **out)
+{
+	bool named[PHX_LIMIT_SERVICES_MAX] = {false};
+	uint32_t n = session->registration_count;
+	struct registration *t;
+
+	if (n < PHX_LIMIT_SERVICES_MAX) {
+		if ((n & (n - 1)) == 0) {
+			t = realloc(session->registrations, (n == 0 ? 1 : 2 * n) * sizeof(*t));
+			if (t == NULL)
+				return -ENOMEM;
+			session->registrations = t;
+		}
+		session->registrations[n] = (struct registration){.handle = n};
+		session->registration_count = n + 1;
+		*out = &session->registrations[n];
+		return 0;
+	}
+	for (uint32_t i = 0; i < session->rcall_size; i++) {
+		const struct rcall *r = session->rcalls[i];
+
+		if (r->state != RCALL_FREE)
+			named[registration_at(session, r->service) - session->registrations] = true;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		*out = &session->registrations[i];
+		if (!(*out)->live && !named[i])
+			return 0;
+	}
+	return -ENOSPC;
+}
+
 int session_register(struct session *session, uint32_t schema, uint32_t service, uint32_t queue,
 	uint32_t *out_handle)
 {
-	uint32_t n = session->registration_count;
 	struct stats_series **series;
-	struct registration *t;
+	struct registration *r;
+	int rc;
 
 	if (schema >= session->schema_count || queue >= session->queue_count ||
 		service >= phx_schema_service_count(session->schemas[schema]))
 		return -ENOENT;
-	if (n >= PHX_LIMIT_SERVICES_MAX)
-		return -ENOSPC;
-	if ((n & (n - 1)) == 0) {
-		t = realloc(session->registrations, (n == 0 ? 1 : 2 * n) * sizeof(*t));
-		if (t == NULL)
-			return -ENOMEM;
-		session->registrations = t;
-	}
 	series = calloc(phx_schema_method_count(session->schemas[schema], service) + 1,
 		sizeof(struct stats_series *));
 	if (series == NULL)
 		return -ENOMEM;
-	session->registrations[n] = (struct registration){
+	rc = registration_place(session, &r);
+	if (rc != 0) {
+		free(series);
+		return rc;
+	}
+	free(r->series); // of the one before
+	*r = (struct registration){
+		.handle = r->handle,
 		.schema = session->schemas[schema],
 		.service = service,
 		.queue = session->queues[queue],
 		.series = series,
 		.live = true,
 	};
-	session->registration_count = n + 1;
-	*out_handle = n;
+	*out_handle = r->handle;
 	return 0;
 }
 
 void session_unregister(struct session *session, uint32_t handle)
 {
-	if (handle < session->registration_count)
-		session->registrations[handle].live = false;
+	struct registration *r = registration_at(session, handle);
+
+	if (r == NULL || !r->live || r->handle != handle)
+		return;
+	r->live = false;
+	// Not UINT32_MAX, which stands for all of them, for long enough.
+	r->handle = (r->handle + (UINT32_C(1) << REGISTRATION_INDEX_BITS)) & INT32_MAX;
 }
 
 // Abort the calls of one channel, or of all.

@@ -117,7 +117,13 @@ struct lent_block {
 	bool lent;
 };
 
+// By handle, which is the place in the table and a generation: a place is used again when its
+// registration has gone and no request names it any more.
+#define REGISTRATION_INDEX_BITS 8
+static_assert(PHX_LIMIT_SERVICES_MAX <= 1 << REGISTRATION_INDEX_BITS, "a place fits a handle");
+
 struct registration {
+	uint32_t handle; // of the one that is here, or else of the next
 	const struct phx_schema *schema;
 	uint32_t service;
 	struct session_queue *queue;
@@ -146,7 +152,7 @@ struct session {
 	uint64_t binding_bytes; // of all channels
 	struct phx_schema *schemas[PHX_LIMIT_SCHEMAS_MAX];
 	uint32_t schema_count;
-	struct registration *registrations; // by service handle
+	struct registration *registrations; // by place, see registration_at()
 	uint32_t registration_count;
 	struct rcall **rcalls;	 // by index
 	uint64_t *rcall_history; // per index: which past generations ended by cancel
@@ -159,6 +165,14 @@ struct session {
 	struct session_stats stats;
 	struct session_error errors[SESSION_ERRORS]; // [worker]
 };
+
+// The place that a handle names, maybe of another registration by now. NULL: none.
+static inline struct registration *registration_at(const struct session *session, uint32_t handle)
+{
+	uint32_t i = handle & ((UINT32_C(1) << REGISTRATION_INDEX_BITS) - 1);
+
+	return i < session->registration_count ? &session->registrations[i] : NULL;
+}
 
 // ---- control thread ----
 int session_create(const struct session_config *config, struct session **out_session);

@@ -129,6 +129,8 @@ static int fill_walk(struct phx_proto_decode *d, struct phx_work *work)
 	struct proto_slot slot;
 	uint64_t pos;
 
+	if (f->ref == 0) // it begins; those that are absent cost nothing later
+		work->elements -= m->ref_count / 16;
 	if (f->ref == m->ref_count) {
 		work->elements--;
 		if (--f->left == 0)

@@ -266,6 +266,69 @@ static void decode_over_limits_is_refused(void **state)
 	assert_int_equal(rc, -E2BIG);
 }
 
+#define EMPTIES 10240
+
+// t.List {t.Wide all = 1, EMPTIES of them}: a Wide has sixteen references, and none is there.
+static struct phx_schema *wide_schema(void)
+{
+	static struct t_message messages[] = {
+		{"t.List", 0, {{"all", 1, PHX_KIND_MESSAGE, PHX_FIELD_REPEATED, 0, 1}}},
+		{"t.Wide", 0, {{NULL, 0, 0, 0, 0, 0}}},
+		{NULL, 0, {{NULL, 0, 0, 0, 0, 0}}},
+	};
+	static const struct t_service none[] = {{NULL, {{NULL, 0, 0, 0}}}};
+	static char names[16][2];
+	struct phx_schema *wide = NULL;
+	uint8_t *table;
+	size_t size;
+
+	for (uint32_t i = 0; i < 16; i++) {
+		names[i][0] = (char)('a' + i);
+		messages[1].fields[i] = (struct t_field){names[i], i + 1, PHX_KIND_STRING, 0, 0, 0};
+	}
+	table = t_table(messages, none, &size);
+	assert_int_equal(phx_schema_bind(table, size, &wide, NULL), 0);
+	free(table);
+	return wide;
+}
+
+// References that are not there cost work too: a step stays as short.
+static void decode_counts_references_that_are_absent(void **state)
+{
+	struct phx_schema *wide = wide_schema();
+	static uint8_t in[2 * EMPTIES];
+	struct phx_proto_decode d;
+	struct phx_work work;
+	unsigned sizing = 0, filling = 0;
+	uint64_t size;
+	uint8_t *image;
+	int rc;
+
+	(void)state;
+	for (uint32_t i = 0; i < EMPTIES; i++)
+		in[2 * i] = 0x0a; // field 1, length 0
+	phx_proto_decode_start(&d, wide, 0, in, sizeof(in), &pool.pool, &no_limits);
+	do {
+		work = (struct phx_work){INT64_MAX, 1024};
+		rc = phx_proto_decode_size(&d, &work, &size);
+		sizing++;
+	} while (rc == 0);
+	assert_int_equal(rc, 1);
+	image = malloc(size);
+	do {
+		work = (struct phx_work){INT64_MAX, 1024};
+		rc = phx_proto_decode_fill(&d, image, &work);
+		filling++;
+	} while (rc == 0);
+	assert_int_equal(rc, 1);
+	phx_proto_decode_finish(&d);
+	free(image);
+	phx_schema_free(wide);
+	// Parsed: two; counted: one and its references; placed, then walked: two and the same.
+	assert_true(sizing >= 4 * EMPTIES / 1024);
+	assert_true(filling >= 3 * EMPTIES / 1024);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -279,6 +342,7 @@ int main(void)
 		cmocka_unit_test(decode_malformed_is_refused),
 		cmocka_unit_test(decode_nesting_ends_at_the_limit),
 		cmocka_unit_test(decode_over_limits_is_refused),
+		cmocka_unit_test(decode_counts_references_that_are_absent),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -11,7 +11,9 @@ PHX_COLD struct stats_series *counted_resolve(struct session *session, enum stat
 
 PHX_COLD struct stats_series *counted_nowhere(struct session *session)
 {
-	return stats_resolve(session->worker->calls, session->config.id, STATS_CLIENT, "", "");
+	session->nowhere =
+		stats_resolve(session->worker->calls, session->config.id, STATS_CLIENT, "", "");
+	return session->nowhere;
 }
 
 void counted_call_moved(struct call *call)

@@ -9,7 +9,7 @@
 // Rare: the series for `slot`, which is empty.
 struct stats_series *counted_resolve(struct session *session, enum stats_side side,
 	const char *service, const char *method, struct stats_series **slot);
-// Rare: a call whose method nobody knows.
+// Rare: the first call whose method nobody knows.
 struct stats_series *counted_nowhere(struct session *session);
 
 // A waiting call has moved to another worker with its session.
@@ -47,7 +47,7 @@ static inline void counted_call_end(const struct call *call, unsigned code, uint
 	if (phx_unlikely(series == NULL)) {
 		if (call->connect)
 			return;
-		series = counted_nowhere(session);
+		series = session->nowhere != NULL ? session->nowhere : counted_nowhere(session);
 	}
 	stats_end(series, code, counted_message_bytes(&call->message), rx_bytes,
 		session->worker->now_ns - call->start_ns);

@@ -164,6 +164,8 @@ struct session {
 	_Atomic bool quiet; // [worker>ctl] nothing refers to the session any more
 	struct session_stats stats;
 	struct session_error errors[SESSION_ERRORS]; // [worker]
+	struct stats_series *nowhere;		     // of this worker, for calls whose method is
+						     // not known; NULL until there is one
 };
 
 // The place that a handle names, maybe of another registration by now. NULL: none.

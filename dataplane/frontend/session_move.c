@@ -82,6 +82,7 @@ static void session_leave(struct session *session)
 		memset(r->series, 0,
 			phx_schema_method_count(r->schema, r->service) * sizeof(r->series[0]));
 	}
+	session->nowhere = NULL;
 	stats_app_ended(worker->calls, session->config.id);
 }
 

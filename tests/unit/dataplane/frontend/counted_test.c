@@ -77,6 +77,11 @@ static void call_end_of_an_unknown_method_counts_under_no_name(void **state)
 	counted_call_end(&r->call, PHX_UNIMPLEMENTED, 0);
 	s = stats_resolve(r->worker.calls, 7, STATS_CLIENT, "", "");
 	assert_int_equal(calls_of(s, PHX_UNIMPLEMENTED), 1);
+	// Looked up once, not for each.
+	assert_ptr_equal(r->session.nowhere, s);
+	r->session.config.id = 8;
+	counted_call_end(&r->call, PHX_UNIMPLEMENTED, 0);
+	assert_int_equal(calls_of(s, PHX_UNIMPLEMENTED), 2);
 }
 
 static void fails(struct rig *r, enum phx_code code, enum phx_reason reason, uint64_t now_ns)

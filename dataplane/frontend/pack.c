@@ -23,9 +23,12 @@ uint8_t *message_encoded_get(struct session *session, uint32_t size)
 {
 	uint8_t *bytes;
 
+	if (phx_likely(size <= PHX_BLOCK_SMALL))
+		return session->account.pool.get(&session->account.pool, PHX_BLOCK_SMALL);
+	// Not from the pool: a block of 64 KiB for each would use the quota up soon.
 	if (memory_account_charge(&session->account, size) != 0)
 		return NULL;
-	bytes = malloc(size != 0 ? size : 1);
+	bytes = malloc(size);
 	if (bytes == NULL)
 		memory_account_uncharge(&session->account, size);
 	return bytes;
@@ -35,8 +38,13 @@ void message_encoded_put(struct session *session, struct message *message)
 {
 	if (message->encoded == NULL)
 		return;
-	memory_account_uncharge(&session->account, message->encoded_len);
-	free(message->encoded);
+	if (phx_likely(message->encoded_len <= PHX_BLOCK_SMALL)) {
+		session->account.pool.put(
+			&session->account.pool, message->encoded, PHX_BLOCK_SMALL);
+	} else {
+		memory_account_uncharge(&session->account, message->encoded_len);
+		free(message->encoded);
+	}
 	message->encoded = NULL;
 	message->encoded_len = 0;
 }

@@ -15,25 +15,40 @@
 
 #include <stdlib.h>
 
-#define RCALL_NONE UINT32_MAX
+#define RCALL_NONE  UINT32_MAX
+#define RCALLS_STEP 64u
 
-static int rcalls_grow(struct session *session)
+static int rcalls_room(struct session *session)
 {
-	uint32_t size = session->rcall_size == 0 ? 64 : session->rcall_size * 2;
+	uint32_t room = session->rcall_room == 0 ? RCALLS_STEP : session->rcall_room * 2;
 	struct rcall **t;
 	uint64_t *h;
 
-	if (size > PHX_LIMIT_INFLIGHT_MAX)
+	if (room > PHX_LIMIT_INFLIGHT_MAX)
 		return -ENOSPC;
-	t = realloc(session->rcalls, size * sizeof(*t));
+	t = realloc(session->rcalls, room * sizeof(*t));
 	if (t == NULL)
 		return -ENOMEM;
 	session->rcalls = t;
-	h = realloc(session->rcall_history, size * sizeof(*h));
+	h = realloc(session->rcall_history, room * sizeof(*h));
 	if (h == NULL)
 		return -ENOMEM;
 	session->rcall_history = h;
-	for (uint32_t i = session->rcall_size; i < size; i++) {
+	session->rcall_room = room;
+	return 0;
+}
+
+// The tables double; what stands in them is made a little at a time, so that no request waits while
+// thousands are made.
+static int rcalls_grow(struct session *session)
+{
+	int rc = session->rcall_size == session->rcall_room ? rcalls_room(session) : 0;
+	uint32_t end;
+
+	if (rc != 0)
+		return rc;
+	end = phx_min(session->rcall_size + RCALLS_STEP, session->rcall_room);
+	for (uint32_t i = session->rcall_size; i < end; i++) {
 		struct rcall *r = calloc(1, sizeof(*r));
 
 		if (r == NULL)
@@ -47,8 +62,8 @@ static int rcalls_grow(struct session *session)
 		phx_list_init(&r->work.node);
 		r->service = session->rcall_free; // free list link
 		session->rcall_free = i;
-		t[i] = r;
-		h[i] = 0;
+		session->rcalls[i] = r;
+		session->rcall_history[i] = 0;
 		session->rcall_size = i + 1;
 	}
 	return session->rcall_free == RCALL_NONE ? -ENOMEM : 0;

@@ -156,7 +156,7 @@ struct session {
 	uint32_t registration_count;
 	struct rcall **rcalls;	 // by index
 	uint64_t *rcall_history; // per index: which past generations ended by cancel
-	uint32_t rcall_size, rcall_free, rcall_count;
+	uint32_t rcall_room, rcall_size, rcall_free, rcall_count;
 	struct phx_list work; // struct call_work: resumable, one step a poll
 	uint32_t pins;	      // transports reading our memory in place
 	bool failed, closing;

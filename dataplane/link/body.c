@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Bodies of received frames: gather lists of metadata, text and payload. Worker thread.
+#include "dataplane/core/worker.h"
 #include "dataplane/link/link.h"
 
 #include "lib/schema/validate.h"
@@ -28,6 +29,21 @@ int body_payload(const struct iovec *iov, int n, size_t skip, struct iovec *out,
 		skip = 0;
 	}
 	return k;
+}
+
+static_assert(LINK_SINGLE_BYTES <= PHX_BLOCK_LARGE, "a message in one frame fits a block");
+
+void *body_scratch(struct session *session, uint32_t len)
+{
+	assert(len <= PHX_BLOCK_LARGE);
+	(void)len;
+	return memory_block_get(&session_worker(session)->memory, PHX_BLOCK_LARGE);
+}
+
+void body_scratch_put(struct session *session, void *scratch)
+{
+	if (scratch != NULL)
+		memory_block_put(&session_worker(session)->memory, scratch, PHX_BLOCK_LARGE);
 }
 
 int body_validate(const struct phx_schema *schema, uint32_t type, const void *base, uint32_t len)

@@ -8,7 +8,6 @@
 #include "lib/schema/metadata.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 static PHX_COLD void client_bad_content(struct call *call, int rc)
 {
@@ -99,7 +98,8 @@ static void reply_protobuf(struct call *call, const struct phx_frame *f, const s
 // On a private copy: a policy judges it first, or the heap has no room now.
 static void reply_copied(struct call *call, const struct call_status *st, struct reply_view *view)
 {
-	uint8_t *flat = aligned_alloc(8, phx_align_up(view->msg_len + 8, 8));
+	struct session *session = call->session;
+	uint8_t *flat = body_scratch(session, view->msg_len);
 	struct iovec iov = {flat, view->msg_len};
 	uint32_t at = 0;
 	int rc = -ENOMEM;
@@ -116,7 +116,7 @@ static void reply_copied(struct call *call, const struct call_status *st, struct
 		call_reply(call, st, view);
 	else
 		client_bad_content(call, rc);
-	free(flat);
+	body_scratch_put(session, flat);
 }
 
 // Leaves gathered in place are checked where they were copied to.

@@ -399,6 +399,9 @@ uint64_t message_size(const struct message *message);
 const void *body_part(const struct iovec *iov, int n, size_t off, size_t len);
 // iovecs of what lies behind `skip` bytes; their count.
 int body_payload(const struct iovec *iov, int n, size_t skip, struct iovec *out, int max);
+// Memory of the worker for the body of one frame until this step ends. NULL: there is none.
+void *body_scratch(struct session *session, uint32_t len);
+void body_scratch_put(struct session *session, void *scratch);
 // Check that contiguous bytes are a canonical image; one frame at most. 1, -EPROTO, -EILSEQ,
 // -E2BIG.
 int body_validate(const struct phx_schema *schema, uint32_t type, const void *base, uint32_t len);

@@ -7,8 +7,6 @@
 #include "dataplane/core/trace.h"
 #include "lib/schema/metadata.h"
 
-#include <stdlib.h>
-
 static void rcall_enter(
 	struct rchannel *rc, struct rcall *r, const struct phx_frame *f, uint64_t now_ns)
 {
@@ -75,6 +73,7 @@ static PHX_COLD void rcall_bad(struct rcall *r, int rc)
 static void request_gathered(struct rcall *r, const struct iovec *iov, int n, uint32_t len,
 	const void *meta, uint16_t meta_len)
 {
+	struct session *session = r->session; // the call may be gone afterwards
 	struct iovec flat = {NULL, len};
 	uint32_t at = 0;
 	int rc;
@@ -89,7 +88,7 @@ static void request_gathered(struct rcall *r, const struct iovec *iov, int n, ui
 			rcall_bad(r, rc);
 		return;
 	}
-	flat.iov_base = aligned_alloc(8, phx_align_up(len + 8, 8));
+	flat.iov_base = body_scratch(r->session, len);
 	if (flat.iov_base == NULL) {
 		rcall_bad(r, -ENOMEM);
 		return;
@@ -103,7 +102,7 @@ static void request_gathered(struct rcall *r, const struct iovec *iov, int n, ui
 		rcall_deliver(r, &flat, 1, len, meta, meta_len);
 	else
 		rcall_bad(r, rc);
-	free(flat.iov_base);
+	body_scratch_put(session, flat.iov_base);
 }
 
 // ---- whole requests ----

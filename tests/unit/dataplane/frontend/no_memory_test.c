@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What is given back when a table cannot grow. Linked so that realloc() comes here.
+// What is given back when a table cannot grow, and what needs no memory but that of the pools.
+// Linked so that malloc(), calloc() and realloc() come here.
 #include "tests/unit/dataplane/frontend/bed_test.h"
 
 #include "lib/base/clock.h"
 
 static bool refuse;
 
+static unsigned callocs;
+
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
 void *__real_realloc(void *p, size_t size);
 void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	return refuse ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	callocs++;
+	return refuse ? NULL : __real_calloc(count, size);
+}
 
 void *__wrap_realloc(void *p, size_t size)
 {
@@ -34,11 +52,45 @@ static void reply_without_a_handle_holds_no_block(void **state)
 	assert_int_equal(c.msg_len, 512);
 }
 
+static void small_protobuf_forms_come_from_the_pool(void **state)
+{
+	struct bed *bed = *state;
+	struct message message = {.encoded_len = PHX_BLOCK_SMALL};
+	uint64_t before = atomic_load(&bed->session->account.bytes);
+
+	refuse = true;
+	message.encoded = message_encoded_get(bed->session, PHX_BLOCK_SMALL);
+	refuse = false;
+	assert_non_null(message.encoded);
+	assert_int_equal(atomic_load(&bed->session->account.bytes) - before, PHX_BLOCK_SMALL);
+	message_encoded_put(bed->session, &message);
+	assert_int_equal(atomic_load(&bed->session->account.bytes), before);
+	message.encoded_len = PHX_BLOCK_SMALL + 1;
+	message.encoded = message_encoded_get(bed->session, message.encoded_len);
+	assert_non_null(message.encoded);
+	message_encoded_put(bed->session, &message);
+	assert_int_equal(atomic_load(&bed->session->account.bytes), before);
+}
+
+// However many there are, one request makes few.
+static void table_of_requests_grows_by_a_little(void **state)
+{
+	struct bed *bed = *state;
+
+	for (uint32_t i = 0; i < 1024; i++) {
+		callocs = 0;
+		assert_non_null(rcall_create(bed->session, 0, 0));
+		assert_true(callocs <= 64);
+	}
+}
+
 int main(void)
 {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-			reply_without_a_handle_holds_no_block, setup, teardown),
+		T(reply_without_a_handle_holds_no_block),
+		T(small_protobuf_forms_come_from_the_pool),
+		T(table_of_requests_grows_by_a_little),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

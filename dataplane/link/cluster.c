@@ -144,11 +144,11 @@ static struct path *round_robin(struct cluster *cluster, const struct choice *ch
 // The fewest calls for its weight; equal ones take turns.
 static struct path *least_request(struct cluster *cluster, const struct choice *choices)
 {
-	uint32_t best = CLUSTER_NONE;
+	uint32_t best = CLUSTER_NONE, i = cluster->next;
 
-	for (uint32_t k = 0; k < cluster->count; k++) {
-		uint32_t i = (cluster->next + k) % cluster->count;
-
+	for (uint32_t k = 0; k < cluster->count; k++, i++) {
+		if (i >= cluster->count)
+			i = 0;
 		if (choices[i].path == NULL)
 			continue;
 		if (best == CLUSTER_NONE ||

@@ -176,7 +176,7 @@ struct subscription {
 	uint8_t told;		 // enum service_state last sent
 	bool image;		 // a hash was sent: instances with it take images
 	struct phx_hash128 hash; // that one
-	uint32_t round;		 // of the instances
+	uint32_t round;		 // of the instances: the next
 	uint32_t size;		 // of the block
 	const char *group;	 // in it
 	const char *name;	 // in it

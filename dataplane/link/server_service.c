@@ -228,6 +228,12 @@ int server_subscribe(struct rchannel *rc, const struct phx_frame *f, const struc
 	return error;
 }
 
+// Divides only where a channel begins, and after instances have gone.
+static uint32_t round_wrap(uint32_t round, uint32_t count)
+{
+	return phx_likely(round == count) ? 0 : round % count;
+}
+
 const struct service_instance *subscription_pick(
 	struct subscription *s, const struct worker *worker, const struct phx_frame *f)
 {
@@ -240,8 +246,11 @@ const struct service_instance *subscription_pick(
 		return NULL;
 	e = &set->entries[s->service];
 	for (uint32_t i = 0; i < e->instance_count; i++) {
-		const struct service_instance *in = &e->instances[s->round++ % e->instance_count];
+		const struct service_instance *in;
 
+		if (s->round >= e->instance_count)
+			s->round = round_wrap(s->round, e->instance_count);
+		in = &e->instances[s->round++];
 		if (in->worker != worker->index)
 			continue;
 		// An image is of the schema that the client was told about, and of no other.

@@ -15,7 +15,8 @@ bool rcall_unhold(struct rcall *r)
 // Answer for an application that is gone.
 static void rcall_close(struct rcall *r, enum phx_executed executed)
 {
-	phx_list_del(&r->node); // of those that wait for room
+	phx_list_del(&r->node);	     // of those that wait for room
+	phx_list_del(&r->work.node); // or are being copied to it
 	message_release(r->session, &r->message);
 	r->reply_inline = true;
 	r->status = (struct call_status){

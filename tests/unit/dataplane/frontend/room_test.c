@@ -3,6 +3,9 @@
 // is honest and slow or lies (design.md 12.1, 12.3).
 #include "tests/unit/dataplane/frontend/bed_test.h"
 
+#include "dataplane/frontend/lent.h"
+#include "dataplane/frontend/pack.h"
+#include "dataplane/frontend/place.h"
 #include "dataplane/frontend/submit.h"
 #include "tests/unit/lib/schema/build.h"
 
@@ -129,6 +132,30 @@ static void application_gone_while_its_reply_is_packed_ends_the_call(void **stat
 	assert_non_null(r->work.pack);
 	session_close(bed->session, PHX_REASON_APP_EXIT);
 	assert_int_equal(bed->session->rcall_count, 0);
+	assert_true(session_is_quiet(bed->session));
+}
+
+// A request that a policy has made larger is being copied to where it is delivered.
+static void application_gone_while_its_request_is_copied_ends_the_call(void **state)
+{
+	static const uint8_t large[8192];
+	struct bed *bed = *state;
+	struct iovec iov = {(void *)(uintptr_t)large, sizeof(large)};
+	struct rcall *r = rcall_create(bed->session, 0, 0);
+	uint32_t first; // stands where "no room" is said to be
+
+	assert_int_equal(recv_alloc(bed->session, 8, false, &first), 0);
+	assert_int_equal(
+		message_store(bed->session, &r->message, &iov, 1, sizeof(large), NULL, 0), 0);
+	r->state = RCALL_WAITING;
+	place_request(r);
+	bed->link.hold_replies = true;
+	session_close(bed->session, PHX_REASON_APP_EXIT);
+	assert_int_equal(bed->link.replied[PHX_EXECUTED_NO], 1);
+	now(bed);
+	assert_int_equal(r->state, RCALL_REPLYING); // until the link has sent that
+	assert_false(r->delivered);
+	bed_link_replies(bed);
 	assert_true(session_is_quiet(bed->session));
 }
 
@@ -295,6 +322,7 @@ int main(void)
 		T(request_waiting_for_completion_slots_is_delivered_once_they_are_read),
 		T(cancels_far_ahead_drain_one_ring_a_poll),
 		T(application_gone_while_its_reply_is_packed_ends_the_call),
+		T(application_gone_while_its_request_is_copied_ends_the_call),
 		T(application_gone_while_its_call_is_packed_ends_the_call),
 		T(application_gone_has_not_executed_what_waited),
 		T(who_stands_behind_one_that_gives_up_is_served),

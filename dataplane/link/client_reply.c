@@ -305,13 +305,6 @@ static bool is_too_late(const struct phx_frame *f)
 	       !f->payload_bad;
 }
 
-// A transport that still reads the request in place has its notice queued: a peer that answers
-// before it has read the call gets no second one. Local messages carry their own.
-static bool may_go_again(const struct link *link, const struct call *call)
-{
-	return link->local || call->out.in_place == 0;
-}
-
 // Another attempt of the same call with the same snapshot (design.md 12.13): it waits for what the
 // peer says next about the service.
 static void try_again(struct call *call)
@@ -335,7 +328,7 @@ void client_status(struct link *link, const struct phx_frame *f, const struct io
 		return;
 	}
 	incoming_drop(&call->in, call->session);
-	if (phx_unlikely(is_too_late(f)) && may_go_again(link, call)) {
+	if (phx_unlikely(is_too_late(f))) {
 		try_again(call);
 		return;
 	}

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -19,18 +20,23 @@
 #define REP_TEXT   0
 #define REP_BODY   8
 #define REP_SIZE   16
+#define RIG_OBJECT (RIG_HEAP_AT + (size_t)RIG_HEAP)
+
+// Zero, as the kernel gives it: tests look for bytes that must not be there.
+static uint8_t *object_map(void)
+{
+	void *p = mmap(NULL, RIG_OBJECT, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	assert_true(p != MAP_FAILED);
+	return p;
+}
 
 void rig_app_init(struct rig_app *app, struct rig *rig)
 {
-	size_t size = RIG_HEAP_AT + (size_t)RIG_HEAP;
-
 	app->rig = rig;
-	app->app = aligned_alloc(4096, size);
-	app->dp = aligned_alloc(4096, size);
-	assert_non_null(app->app);
-	assert_non_null(app->dp);
-	memset(app->app, 0, RIG_HEAP_AT);
-	memset(app->dp, 0, RIG_HEAP_AT);
+	app->app = object_map();
+	app->dp = object_map();
 	app->heap_next = RIG_HEAP_AT;
 	app->queue_slots = RIG_SLOTS;
 	uint8_t *a = app->app + RIG_QUEUE_AT, *d = app->dp + RIG_QUEUE_AT;
@@ -51,8 +57,8 @@ void rig_app_init(struct rig_app *app, struct rig *rig)
 
 void rig_app_fini(struct rig_app *app)
 {
-	free(app->app);
-	free(app->dp);
+	(void)munmap(app->app, RIG_OBJECT);
+	(void)munmap(app->dp, RIG_OBJECT);
 }
 
 // ---- the send heap: a bump allocator that starts over ----

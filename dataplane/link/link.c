@@ -9,20 +9,7 @@
 #include <sys/random.h>
 
 #define LINK_PINGS_MISSED_MAX 3
-// Bytes that may wait for the small lane: at a client end what applications here do at once; at a
-// server end, where a peer may not read, a little more than it has subscribed to.
-#define BACKLOG_BYTES_CLIENT (UINT64_C(64) << 20)
-#define BACKLOG_BYTES_SERVER (UINT64_C(1) << 20)
-
 void (*link_lost_fn)(struct worker *worker, void *ctl, enum phx_reason reason, int error);
-
-// A control frame that found its lane full.
-struct backlog_frame {
-	struct phx_list node;
-	struct phx_frame frame;
-	size_t len;
-	uint8_t body[];
-};
 
 // ---- the table ----
 
@@ -132,79 +119,6 @@ void link_services_changed(struct worker *worker)
 		phx_list_for_each (n, &link->rchannels) {
 			rchannel_subscriptions(phx_list_entry(n, struct rchannel, node), false);
 		}
-	}
-}
-
-// ---- sending control frames ----
-
-// Both ends of a local link are ours, nothing would bring it back, and it never stands for long.
-static bool backlog_is_full(const struct link *link)
-{
-	if (link->local)
-		return false;
-	return link->backlog_bytes >=
-	       (link->client ? BACKLOG_BYTES_CLIENT
-			     : BACKLOG_BYTES_SERVER + link->subscription_bytes);
-}
-
-static void backlog_add(
-	struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n)
-{
-	struct backlog_frame *b;
-	size_t len = 0;
-
-	for (int i = 0; i < n; i++)
-		len += iov[i].iov_len;
-	b = backlog_is_full(link) ? NULL : malloc(sizeof(*b) + len);
-	if (b == NULL) {
-		// Control frames must not be lost: a peer that reads nothing loses the link.
-		link_fail(link, PHX_REASON_W_CREDIT, -ENOBUFS);
-		return;
-	}
-	b->frame = *frame;
-	b->len = 0;
-	for (int i = 0; i < n; i++) {
-		memcpy(b->body + b->len, iov[i].iov_base, iov[i].iov_len);
-		b->len += iov[i].iov_len;
-	}
-	link->backlog_count++;
-	link->backlog_bytes += sizeof(*b) + b->len;
-	phx_list_add_tail(&link->backlog, &b->node);
-}
-
-void link_send(struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n)
-{
-	struct conn *conn = link->lane[PHX_LANE_SMALL];
-	int rc;
-
-	if (link->down)
-		return;
-	if (phx_list_empty(&link->backlog)) {
-		rc = conn->ops->send(conn, frame, iov, n, NULL);
-		if (phx_likely(rc != -EAGAIN))
-			return; // sent, or the connection is dying and closed() will tell
-	}
-	link->small_blocked = true;
-	backlog_add(link, frame, iov, n);
-}
-
-static void backlog_send(struct link *link)
-{
-	struct conn *conn = link->lane[PHX_LANE_SMALL];
-	struct phx_list *n;
-
-	while ((n = phx_list_first(&link->backlog)) != NULL) {
-		struct backlog_frame *b = phx_list_entry(n, struct backlog_frame, node);
-		struct iovec iov = {b->body, b->len};
-
-		if (conn->ops->send(conn, &b->frame, &iov, b->len != 0, NULL) == -EAGAIN) {
-			link->small_blocked = true;
-			return;
-		}
-		phx_list_del(n);
-		link->backlog_count--;
-		link->backlog_bytes -= sizeof(*b) + b->len;
-		free(b);
 	}
 }
 
@@ -462,7 +376,6 @@ static void link_end(struct worker *worker, struct cmd *cmd)
 	void *ctl = link->ctl;
 	enum phx_reason reason = link->end_reason;
 	int error = link->end_error;
-	struct phx_list *n;
 
 	phx_list_del(&link->node);
 	if (link->client) {
@@ -475,8 +388,7 @@ static void link_end(struct worker *worker, struct cmd *cmd)
 	} else {
 		server_lost(link, reason);
 	}
-	while ((n = phx_list_pop(&link->backlog)) != NULL)
-		free(phx_list_entry(n, struct backlog_frame, node));
+	backlog_drop(link);
 	lanes_close(link);
 	free(link);
 	if (link_lost_fn != NULL)

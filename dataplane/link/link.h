@@ -309,6 +309,9 @@ static inline struct link_table *link_table(struct worker *worker)
 }
 // Send a control frame or a small message; queues it when the lane is full. Dead links drop it.
 void link_send(struct link *link, const struct phx_frame *frame, const struct iovec *iov, int n);
+// The small lane has room: what waits for it goes. The link has ended: it does not.
+void backlog_send(struct link *link);
+void backlog_drop(struct link *link);
 
 // link_client.c, client_reply.c
 int client_frame(struct link *link, const struct phx_frame *f, const struct iovec *iov, int n,

@@ -129,8 +129,11 @@ static void fault_names_signal_address_and_functions(void **)
 	assert_said("crash: #0 crash_inner");
 	assert_said("crash: #1 crash_outer");
 	assert_said(" main");
-	// One line each, with the time in front like all lines of the log.
+	// One line each, with the time in front like all lines of the log; behind them an emulator
+	// says that its program died.
 	for (const char *l = said; *l != '\0'; l = strchr(l, '\n') + 1) {
+		if (getenv("PHX_TEST_EMULATED") != NULL && strncmp(l, "qemu: ", 6) == 0)
+			break;
 		assert_int_equal(strncmp(l, "20", 2), 0);
 		assert_ptr_equal(strstr(l, "Z victim err crash: "), l + 23);
 		assert_non_null(strchr(l, '\n'));

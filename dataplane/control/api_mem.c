@@ -22,12 +22,13 @@ static void add_app(void *arg, const struct attach_info *info)
 
 	if (!api_is_app(info) || (r->only != 0 && info->id != r->only))
 		return;
-	row = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I}", "app",
+	row = json_pack("{s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "app",
 		api_id_json("app", info->id), "name", api_text(info->name), "claimed_name",
 		api_text(info->claim), "send_bytes", (json_int_t)info->send_bytes,
 		"send_quota_bytes", (json_int_t)info->send_quota, "recv_bytes",
 		(json_int_t)info->recv_bytes, "recv_quota_bytes", (json_int_t)info->recv_quota,
-		"queue_bytes", (json_int_t)info->queue_bytes);
+		"queue_bytes", (json_int_t)info->queue_bytes, "schema_bytes",
+		(json_int_t)info->schema_bytes);
 	(void)json_object_set_new(row, "send_regions", json_integer(info->send_regions));
 	(void)json_object_set_new(row, "recv_regions", json_integer(info->recv_regions));
 	(void)json_object_set_new(row, "recv_used_bytes", api_counter(&st->recv_used));

@@ -179,6 +179,7 @@ void attach_server_each(struct attach_server *server, attach_info_fn fn, void *a
 			.recv_quota = app->objects[1].heap_quota,
 			.queue_bytes = app->objects[0].bytes - app->objects[0].heap_bytes +
 				       app->objects[1].bytes - app->objects[1].heap_bytes,
+			.schema_bytes = app->schema_bytes,
 			.send_regions = app->objects[0].region_count,
 			.recv_regions = app->objects[1].region_count,
 			.queues = app->queue_count,

@@ -123,6 +123,7 @@ struct attach_info {
 	uint64_t send_bytes, recv_bytes; // heaps
 	uint64_t send_quota, recv_quota; // of heaps
 	uint64_t queue_bytes;		 // rings, both ways
+	uint64_t schema_bytes;		 // charged for its tables
 	uint32_t send_regions, recv_regions;
 	uint32_t queues, schemas;
 	struct session *session; // NULL before it is ready; its counters may be read

@@ -13,13 +13,14 @@ const struct phx_ctl_method phx_ctl_methods_mem[] = {
 			.help = "id or name of one application"}),
 		.columns = PHX_CTL_COLUMNS({"app_bytes", "APP_BYTES"}, {"app_limit_bytes", "LIMIT"},
 			{"pools", "POOLS"}, {"apps", "APPS"}),
-		.result = "app_bytes, app_limit_bytes, app_refused_total, apps: [{app, name, "
-			  "claimed_name, send_bytes, send_quota_bytes, recv_bytes, "
-			  "recv_quota_bytes: heaps, queue_bytes: rings, send_regions, "
-			  "recv_regions, recv_used_bytes, lent_blocks, lent_bytes, "
-			  "room_waits_total, snapshot_bytes, snapshot_quota_bytes, "
-			  "snapshot_refused_total}], pools: [{name, lcore, block_bytes, used, "
-			  "total, refused_total}]",
+		.result =
+			"app_bytes, app_limit_bytes, app_refused_total, apps: [{app, name, "
+			"claimed_name, send_bytes, send_quota_bytes, recv_bytes, "
+			"recv_quota_bytes: heaps, queue_bytes: rings, schema_bytes, send_regions, "
+			"recv_regions, recv_used_bytes, lent_blocks, lent_bytes, "
+			"room_waits_total, snapshot_bytes, snapshot_quota_bytes, "
+			"snapshot_refused_total}], pools: [{name, lcore, block_bytes, used, "
+			"total, refused_total}]",
 		.example = "mem get",
 	},
 	{.name = NULL},

@@ -64,7 +64,7 @@ def roles(bed, path, c):
         text = f.read()
     for name in methods:
         noun, verb = name.split(".")
-        row = re.search(rf"^\| .*`{noun}`.*$", text, re.M)
+        row = re.search(rf"^\|[^|]*`{noun}`[^|]*\|.*$", text, re.M)
         assert row and re.search(rf"`{verb}`|`{noun}\.({verb}|\*)`", row[0]), f"{name}: not in {doc}"
     assert {m["x-role"] for m in methods.values()} == {"ro", "op", "adm"}
     levels = {"ro": 0, "op": 1, "adm": 2}

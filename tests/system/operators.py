@@ -243,7 +243,8 @@ def memory(c, app):
     print("- memory adds up")
     mem = c.call("mem.get")
     assert mem["app_bytes"] == sum(
-        a["send_bytes"] + a["recv_bytes"] + a["queue_bytes"] for a in mem["apps"])
+        a["send_bytes"] + a["recv_bytes"] + a["queue_bytes"] + a["schema_bytes"]
+        for a in mem["apps"])
     assert mem["app_bytes"] < mem["app_limit_bytes"] and mem["app_refused_total"] == 0
     assert {p["name"] for p in mem["pools"]} == {"small", "large"}
     assert all(p["used"] <= p["total"] and p["refused_total"] == 0 for p in mem["pools"])

@@ -106,7 +106,10 @@ class Dataplane:
         """The socket may be there from one that was killed."""
         if not os.path.exists(self.run + "/dataplane.sock"):
             return False
-        answer = self.call("rules.push", {"document": rules})
+        try:
+            answer = self.call("rules.push", {"document": rules})
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False  # taken away just now
         assert answer is None or "result" in answer, answer
         return answer is not None
 

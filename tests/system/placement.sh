@@ -111,7 +111,7 @@ wait "${pid[rebalance]}" || fail "rebalance: $(cat "$scratch/rebalance")"
 unset 'pid[rebalance]'
 kill -CONT "${pid[server]}"
 jq -e '(.moves | length) > 0 and .changed == ([.moves[] | select(.moved)] != [])
-	and ([.moves[] | select(.moved | not)] | length > 0 and all(.error | length > 0))' \
+	and ([.moves[] | select(.moved | not)] | all(.error | length > 0))' \
 	"$scratch/rebalance" >/dev/null || fail "rebalance: $(cat "$scratch/rebalance")"
 stop a
 stop b

@@ -149,11 +149,6 @@ void chain_call_end(struct worker *worker, struct call_policy *policy, const str
 // Fields that the chain inspects in messages of this schema: leaves to be copied. NULL = none.
 const struct phx_inspect *chain_inspect(const struct chain *chain, const struct phx_schema *schema);
 
-static inline bool chain_inspects(const struct chain *chain)
-{
-	return chain != NULL && ((const struct chain_head *)chain)->fields != 0;
-}
-
 // A table from the serving side is to be checked and bound, on the control thread.
 struct chain_trust_request {
 	struct cmd cmd;

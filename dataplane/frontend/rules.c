@@ -73,39 +73,6 @@ void rules_set_destroy(struct rules_set *set)
 	free(set);
 }
 
-struct rules_set *rules_set_standalone(uint32_t uid)
-{
-	const struct {
-		const char *name;
-		uint32_t uid;
-	} who[] = {{"self", uid}, {"root", 0}};
-	struct rules_set *set = rules_set_create(2, 2);
-	bool ok = set != NULL;
-	size_t i;
-
-	for (i = 0; ok && i < 2; i++) {
-		struct rules_attach *a = &set->attach[i];
-		struct rules_register *r = &set->registers[i];
-
-		*a = (struct rules_attach){.name = strdup(who[i].name),
-			.action = RULES_ALLOW,
-			.uid = who[i].uid,
-			.gid = RULES_ID_ANY,
-			.worker = -1};
-		*r = (struct rules_register){.name = strdup(who[i].name),
-			.action = RULES_ALLOW,
-			.service = strdup("*"),
-			.group = strdup("*"),
-			.uid = who[i].uid,
-			.gid = RULES_ID_ANY};
-		ok = a->name != NULL && r->name != NULL && r->service != NULL && r->group != NULL;
-	}
-	if (ok)
-		return set;
-	rules_set_destroy(set);
-	return NULL;
-}
-
 int rules_create(struct rules **out_rules)
 {
 	struct rules *rules = calloc(1, sizeof(*rules));

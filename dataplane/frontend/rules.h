@@ -63,8 +63,6 @@ struct rules_set {
 };
 struct rules_set *rules_set_create(size_t attach_count, size_t register_count);
 void rules_set_destroy(struct rules_set *set);
-// What `--standalone default` means: uid and root may attach and register. NULL: no memory.
-struct rules_set *rules_set_standalone(uint32_t uid);
 
 enum rules_verdict {
 	RULES_VERDICT_DENY,

@@ -17,8 +17,6 @@ void submit_deadline(struct call *call);
 void submit_cancel(struct call *call, uint64_t tag);
 // Go on with messages that did not fit one step of work. Returns the number of steps.
 unsigned submit_work(struct session *session);
-// A reply could not be packed now; used by rcall code.
-void submit_reply_pack(struct rcall *rcall, const struct phx_sub_entry *e, const void *inl);
 
 // complete.c: a request slot, heap memory or lent room came free on this queue.
 void session_room(struct session_queue *q);

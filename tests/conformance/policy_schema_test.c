@@ -287,6 +287,19 @@ static void fetch_ends_at_every_step(void **state)
 
 // ---- hostile ends ----
 
+// A part of the table, as the server's end would send it.
+static struct phx_frame part_of(const struct path *path, uint64_t at, uint32_t total, uint32_t len)
+{
+	return (struct phx_frame){
+		.type = PHX_FRAME_SCHEMA,
+		.epoch = path->epoch,
+		.channel = path->id,
+		.arg = at,
+		.limit = total,
+		.payload_len = len,
+	};
+}
+
 struct lie {
 	uint64_t at;
 	uint32_t total, len;
@@ -306,14 +319,7 @@ static void answers_that_make_no_sense_are_not_believed(void **state)
 	for (unsigned i = 0; i < PHX_ARRAY_LEN(lies); i++) {
 		struct rig *rig = strange(rig_messages);
 		struct path *path = path_of(rig);
-		struct phx_frame f = {
-			.type = PHX_FRAME_SCHEMA,
-			.epoch = path->epoch,
-			.channel = path->id,
-			.arg = lies[i].at,
-			.limit = lies[i].total,
-			.payload_len = lies[i].len,
-		};
+		struct phx_frame f = part_of(path, lies[i].at, lies[i].total, lies[i].len);
 		struct iovec iov = {bytes, lies[i].len};
 		enum phx_reason reason;
 		struct rig_call call = {.name = "good"};
@@ -339,13 +345,7 @@ static void parts_of_two_sizes_are_not_believed(void **state)
 	static uint8_t bytes[64];
 	struct rig *rig = strange(rig_messages);
 	struct path *path = path_of(rig);
-	struct phx_frame f = {
-		.type = PHX_FRAME_SCHEMA,
-		.epoch = path->epoch,
-		.channel = path->id,
-		.limit = 1000,
-		.payload_len = 64,
-	};
+	struct phx_frame f = part_of(path, 0, 1000, 64);
 	struct iovec iov = {bytes, 64};
 	enum phx_reason reason;
 	struct rig_call call = {.name = "good"};

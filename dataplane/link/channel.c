@@ -138,12 +138,7 @@ static int admit_failure(
 	bool down;
 
 	if (phx_unlikely(channel->stopped != 0)) {
-		(void)snprintf(out->text, sizeof(out->text), "%s",
-			(channel->stopped & CHANNEL_STOPPED_ADMIN) != 0
-				? "the operator has closed the channel"
-			: (channel->stopped & CHANNEL_STOPPED_DRAIN) != 0
-				? "the operator is closing the channel"
-				: "the host is being taken out of service");
+		(void)snprintf(out->text, sizeof(out->text), "%s", channel_stopped_why(channel));
 		failure_set(out, PHX_UNAVAILABLE, PHX_REASON_ADMIN);
 		return -ESHUTDOWN;
 	}

@@ -23,9 +23,6 @@ static const struct path *path_in(const struct channel *channel, enum path_state
 // Is it clear how a wait ends? Then *out says so.
 static bool connect_verdict(const struct channel *channel, struct call_status *out)
 {
-	static const char host[] = "the host is being taken out of service";
-	static const char admin[] = "the operator has closed the channel";
-
 	*out = (struct call_status){
 		.origin = PHX_ORIGIN_LOCAL_DATAPLANE,
 		.executed = PHX_EXECUTED_NO,
@@ -33,7 +30,7 @@ static bool connect_verdict(const struct channel *channel, struct call_status *o
 	if (channel->stopped != 0) {
 		out->code = PHX_UNAVAILABLE;
 		out->reason = PHX_REASON_ADMIN;
-		out->text = (channel->stopped & CHANNEL_STOPPED_ADMIN) != 0 ? admin : host;
+		out->text = channel_stopped_why(channel);
 		out->text_len = (uint16_t)strlen(out->text);
 		return true;
 	}

@@ -275,6 +275,8 @@ void link_services_changed(struct worker *worker);
 // ---- out of service: stop.c ----
 // why is a CHANNEL_STOPPED bit. New calls and those that wait end UNAVAILABLE(ADMIN).
 void channel_stop(struct channel *channel, unsigned why);
+// For people, of a channel that is stopped; static.
+const char *channel_stopped_why(const struct channel *channel);
 void channel_resume(struct channel *channel, unsigned why);
 // No new calls for LINK_DRAIN_NS from now on; asked again before, for longer. Whoever asks may die
 // without a word: then the channel or link goes on as it was.

@@ -5,6 +5,15 @@
 
 #include "lib/base/log.h"
 
+const char *channel_stopped_why(const struct channel *channel)
+{
+	if ((channel->stopped & CHANNEL_STOPPED_ADMIN) != 0)
+		return "the operator has closed the channel";
+	if ((channel->stopped & CHANNEL_STOPPED_DRAIN) != 0)
+		return "the operator is closing the channel";
+	return "the host is being taken out of service";
+}
+
 void channel_stop(struct channel *channel, unsigned why)
 {
 	channel->stopped |= (uint8_t)why;

@@ -239,6 +239,26 @@ static void channel_on_the_move_heeds_what_the_host_was_told(void **state)
 	}
 }
 
+// Calls and connects say the same of a channel that is stopped.
+static void stopped_channel_says_why(void **state)
+{
+	struct rig *rig = *state;
+	struct channel *channel = rig->client.session->channels[0];
+	struct rig_done *d;
+
+	warm(rig);
+	channel_drain(channel);
+	d = rig_echo(rig, "after", 0);
+	assert_int_equal(d->code, PHX_UNAVAILABLE);
+	assert_string_equal(d->text, "the operator is closing the channel");
+	assert_string_equal(d->text, channel_stopped_why(channel));
+	channel_resume(channel, CHANNEL_STOPPED_DRAIN);
+	channel_stop(channel, CHANNEL_STOPPED_HOST);
+	assert_string_equal("the host is being taken out of service", channel_stopped_why(channel));
+	channel_stop(channel, CHANNEL_STOPPED_ADMIN);
+	assert_string_equal("the operator has closed the channel", channel_stopped_why(channel));
+}
+
 static unsigned peers_count(const struct rig *rig)
 {
 	const struct phx_list *n;
@@ -296,6 +316,7 @@ int main(void)
 		T(wait_for_ready_ends_at_its_deadline),
 		T(channel_on_the_move_heeds_what_the_host_was_told),
 		T(large_message_is_lost_with_its_link_at_every_step),
+		T(stopped_channel_says_why),
 		T(peer_without_channels_leaves_nothing),
 	};
 
